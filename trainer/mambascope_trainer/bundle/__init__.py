@@ -1,0 +1,1 @@
+"""The weight bundle: manifest, safetensors shards and block codecs. Needs numpy alone."""

@@ -1,0 +1,53 @@
+"""The command line. Each subcommand is a module with `add_arguments` and `run`, imported only when it is chosen,
+so that importing a model needs numpy alone."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from .errors import MambascopeError
+
+#: Subcommand to (module, help).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "import-gguf": ("commands.import_gguf", "convert a GGUF file (or a wheel that holds one) to a bundle"),
+    "verify": ("commands.verify", "check a bundle: manifest, files, checksums, values"),
+    "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; 0 if it succeeded, 1 for an expected failure (printed as JSON), 2 for wrong usage."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="mambascope_trainer", description="Distils and converts hybrid models.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
+    chosen = next((word for word in arguments if word in COMMANDS), None)
+    for name, (module_name, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == chosen:
+            module = importlib.import_module(f".{module_name}", __package__)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except MambascopeError as error:
+        print(json.dumps({"error": error.to_json()}), flush=True)
+        return 1
+    except OSError as error:
+        failure = MambascopeError(
+            "file-access", f"A file could not be read or written: {error}.", "Check its path, permissions and the disk's space."
+        )
+        print(json.dumps({"error": failure.to_json()}), flush=True)
+        return 1
+    except ModuleNotFoundError as error:
+        failure = MambascopeError(
+            "package-missing",
+            f"The Python package {error.name} is not installed.",
+            "Install trainer/requirements.txt, or trainer/requirements-import.txt for import-gguf and verify.",
+        )
+        print(json.dumps({"error": failure.to_json()}), flush=True)
+        return 1

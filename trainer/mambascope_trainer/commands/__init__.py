@@ -1,0 +1,1 @@
+"""The subcommands: `add_arguments(parser)` and `run(options)` each."""

@@ -1,0 +1,1 @@
+"""Importers of other weight formats. They need numpy alone."""
