@@ -22,9 +22,9 @@ export async function POST(request: Request, { params }: Context): Promise<Respo
 
   const encoder = new TextEncoder();
   let leave = () => {};
+  let open = true;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      let open = true;
       const close = () => {
         if (!open) return;
         open = false;
@@ -38,7 +38,10 @@ export async function POST(request: Request, { params }: Context): Promise<Respo
       });
       request.signal.addEventListener("abort", close, { once: true });
     },
-    cancel: () => leave(),
+    cancel: () => {
+      open = false;
+      leave();
+    },
   });
   return new Response(body, { headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store" } });
 }
