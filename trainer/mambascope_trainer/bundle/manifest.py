@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MambascopeError
+from .agreement import check_agreement
 from .codecs import CODEC_PARTS, part_shapes
 from .fields import Reader, invalid
+from .names import NAME_PATTERN
 from .safetensors import DTYPES
 
 FORMAT, VERSION = "mambascope-bundle", 1
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+MANIFEST = "manifest.json"
 _FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-MIXER_KINDS = ("mamba2", "mamba")
 
 
 @dataclass(frozen=True)
@@ -195,18 +196,6 @@ class Manifest:
         return self.tensors[name]
 
 
-def split_layer(name: str) -> tuple[str, str | None]:
-    """`attention` to (`attention`, None); `mamba2:attn50` to (`mamba2`, `attn50`). Raises `layer-name`."""
-    kind, colon, mixer_set = name.partition(":")
-    if name == "attention" or (kind in MIXER_KINDS and colon and NAME_PATTERN.fullmatch(mixer_set)):
-        return kind, mixer_set or None
-    raise MambascopeError(
-        "layer-name",
-        f"{name!r} is no layer's mixer.",
-        "Use 'attention', 'mamba2:<set>' or 'mamba:<set>'; sets are named in letters, digits, - and _.",
-    )
-
-
 def load_manifest(path: Path) -> Manifest:
     """Reads and checks a manifest. Raises `manifest-missing` or `manifest-invalid`."""
     try:
@@ -248,7 +237,7 @@ def parse_manifest(data: Any) -> Manifest:
     )
     for reader in (top, special, tokenizer, base):
         reader.done()
-    _check_agreement(manifest)
+    check_agreement(manifest)
     return manifest
 
 
@@ -316,8 +305,8 @@ def _tensors(reader: Reader) -> dict[str, TensorEntry]:
 
 def _mixer_set(reader: Reader) -> MixerSet:
     mixer = reader.text("mixer")
-    if mixer not in MIXER_KINDS:
-        raise invalid(reader.path, f"mixer {mixer!r} is none of {', '.join(MIXER_KINDS)}")
+    if mixer != "mamba2":
+        raise invalid(reader.path, f"mixer {mixer!r} is not known to this version, only mamba2")
     mixer_set = MixerSet(
         mixer=mixer,
         config=reader.free("config"),
@@ -333,44 +322,6 @@ def _variant(reader: Reader) -> Variant:
     variant = Variant(reader.text("title"), reader.texts("layers"))
     reader.done()
     return variant
-
-
-def _check_agreement(manifest: Manifest) -> None:
-    """What no single field shows: shapes, layers, sets and files must fit each other."""
-    count = manifest.architecture.num_hidden_layers
-    expected = manifest.architecture.tensor_shapes()
-    found = {name: entry.shape for name, entry in manifest.tensors.items()}
-    for name in expected.keys() | found.keys():
-        if expected.get(name) != found.get(name):
-            raise invalid(
-                f"base.tensors[{name}]",
-                f"its shape is {found.get(name, 'missing')}, the architecture needs {expected.get(name, 'no such tensor')}",
-            )
-    sources = {"base": manifest.tensors, **{name: item.tensors for name, item in manifest.mixer_sets.items()}}
-    for where, tensors in sources.items():
-        for name, entry in tensors.items():
-            if entry.file not in manifest.files:
-                raise invalid(f"{where}[{name}]", f"its file {entry.file} is not among the manifest's files")
-            if any(end > manifest.files[entry.file].bytes for _, end in entry.parts.values()):
-                raise invalid(f"{where}[{name}]", f"it lies beyond the end of {entry.file}")
-    for name, mixer_set in manifest.mixer_sets.items():
-        layers = mixer_set.layers
-        if not layers or any(b <= a for a, b in zip(layers, layers[1:], strict=False)) or layers[-1] >= count:
-            raise invalid(f"mixer_sets[{name}]", f"its layers must ascend within 0..{count - 1}")
-    for name, variant in manifest.variants.items():
-        where = f"variants[{name}]"
-        if len(variant.layers) != count:
-            raise invalid(where, f"it has {len(variant.layers)} layers, the architecture {count}")
-        for index, layer in enumerate(variant.layers):
-            kind, set_name = split_layer(layer)
-            if set_name is None:
-                continue
-            target = manifest.mixer_sets.get(set_name)
-            if target is None or target.mixer != kind or index not in target.layers:
-                raise invalid(where, f"layer {index} is {layer!r}, but that set has no such mixer for it")
-    for name in (manifest.tokenizer.file, manifest.tokenizer.config):
-        if name not in manifest.files:
-            raise invalid("tokenizer", f"{name} is not among the manifest's files")
 
 
 def format_manifest(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.manifest import (
-    NAME_PATTERN,
+    MANIFEST,
     FileInfo,
     Manifest,
     TensorEntry,
@@ -19,6 +19,7 @@ from ..bundle.manifest import (
     load_manifest,
     parse_manifest,
 )
+from ..bundle.names import NAME_PATTERN
 from ..bundle.safetensors import sha256_file, write_atomic
 from ..bundle.shards import plan_shards, write_shard
 from ..errors import MambascopeError
@@ -26,8 +27,6 @@ from ..progress import Progress
 from .gguf import GgufFile, GgufSource, open_source
 from .gguf_llama import bundle_name, convert_tensor, read_architecture
 from .gguf_tokenizer import dump, special_tokens, tokenizer_config, tokenizer_json
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)

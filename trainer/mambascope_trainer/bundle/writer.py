@@ -1,0 +1,182 @@
+"""Writing bundles: a base with its tokenizer, mixer sets and variants. The manifest is replaced last, by rename."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ..errors import MambascopeError
+from .bundle import Bundle
+from .codecs import BLOCK, EncodedTensor, encode
+from .manifest import (
+    MANIFEST,
+    Architecture,
+    FileInfo,
+    Manifest,
+    MixerSet,
+    SpecialTokens,
+    TensorEntry,
+    TokenizerFiles,
+    Variant,
+    format_manifest,
+    parse_manifest,
+)
+from .safetensors import write_atomic
+from .shards import plan_shards, write_shard
+
+Tensors = Mapping[str, npt.ArrayLike | EncodedTensor]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How tensors are stored: matrices of the projections as `matrix`, the embedding and LM head as `embedding`,
+    anything else f32. `codecs` decides for single names, `importance` weighs columns or elements (see `encode`)."""
+
+    matrix: str = "q4_1"
+    embedding: str = "q8_0"
+    codecs: Mapping[str, str] | None = None
+    importance: Mapping[str, npt.ArrayLike] | None = None
+
+    def codec(self, name: str, shape: Sequence[int]) -> str:
+        if self.codecs and name in self.codecs:
+            return self.codecs[name]
+        if len(shape) != 2 or shape[1] % BLOCK:
+            return "f32"
+        if name in ("model.embed_tokens.weight", "lm_head.weight"):
+            return self.embedding
+        return self.matrix if name.endswith("_proj.weight") else "f32"
+
+    def encode(self, name: str, values: npt.ArrayLike | EncodedTensor) -> EncodedTensor:
+        if isinstance(values, EncodedTensor):
+            return values
+        importance = self.importance.get(name) if self.importance else None
+        shape = values.shape if hasattr(values, "shape") else ()
+        return encode(values, self.codec(name, shape), importance)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A family in words."""
+
+    family: str
+    title: str
+    description: str
+    license: str
+    source: str
+
+
+class BundleWriter:
+    """Adds to the family in `folder`; `manifest` always equals the one on disk."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, folder: Path | str, fallbacks: Iterable[Path | str] = ()) -> BundleWriter:
+        """Continues the family in `folder`, or the one that a fallback folder has (the new manifest goes to `folder`)."""
+        bundle = Bundle.open([folder, *fallbacks])
+        return cls(Path(folder), bundle.manifest)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        description: Description,
+        architecture: Architecture,
+        special_tokens: SpecialTokens,
+        tokenizer: tuple[bytes, bytes],
+        tensors: Tensors,
+        storage: Storage | None = None,
+    ) -> BundleWriter:
+        """Writes a family of its own: base tensors, tokenizer.json and tokenizer_config.json, the variant `teacher`."""
+        target, names = Path(folder), TokenizerFiles()
+        files: dict[str, FileInfo] = {}
+        for name, content in zip((names.file, names.config), tokenizer, strict=True):
+            written = write_atomic(target / name, [content])
+            files[name] = FileInfo(written.bytes, written.sha256)
+        order = [name for name in architecture.tensor_shapes() if name in tensors]
+        order += [name for name in tensors if name not in order]
+        shards, entries = _write_tensors(target, "base", {name: tensors[name] for name in order}, storage or Storage())
+        teacher = Variant("Teacher (100% attention)", ("attention",) * architecture.num_hidden_layers)
+        writer = cls(
+            target,
+            Manifest(
+                family=description.family,
+                title=description.title,
+                description=description.description,
+                license=description.license,
+                source=description.source,
+                architecture=architecture,
+                special_tokens=special_tokens,
+                tokenizer=names,
+                files={**files, **shards},
+                origin={"kind": "shipped"},
+                tensors=entries,
+                mixer_sets={},
+                variants={"teacher": teacher},
+            ),
+        )
+        writer._save(writer.manifest)
+        return writer
+
+    def add_mixer_set(
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        layers: Iterable[int],
+        tensors: Tensors,
+        storage: Storage | None = None,
+        training: Mapping[str, Any] | None = None,
+        replace_existing: bool = False,
+    ) -> None:
+        """Writes a Mamba-2 mixer set (full tensor names, see the contracts) and lists it.
+
+        Raises `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
+        """
+        old = self.manifest.mixer_sets.get(name)
+        if old is not None and not replace_existing:
+            raise MambascopeError(
+                "mixer-set-exists",
+                f"Family {self.manifest.family} already has a mixer set {name!r}.",
+                "Choose another name, or ask for it to be replaced.",
+            )
+        files, entries = _write_tensors(self.folder, f"mixers-{name}", tensors, storage or Storage())
+        stale = {entry.file for entry in old.tensors.values()} - files.keys() if old else set()
+        kept = {file: info for file, info in self.manifest.files.items() if file not in stale}
+        mixer_set = MixerSet("mamba2", dict(config), tuple(sorted(layers)), entries, dict(training or {}))
+        self._save(
+            replace(
+                self.manifest,
+                files={**kept, **files},
+                mixer_sets={**self.manifest.mixer_sets, name: mixer_set},
+            )
+        )
+        for file in stale:
+            (self.folder / file).unlink(missing_ok=True)
+
+    def add_variant(self, name: str, title: str, layers: Sequence[str]) -> None:
+        """Lists a variant, in the place of an older one of that name. Raises `manifest-invalid` or `layer-name`."""
+        variants = {**self.manifest.variants, name: Variant(title, tuple(layers))}
+        self._save(replace(self.manifest, variants=variants))
+
+    def _save(self, manifest: Manifest) -> None:
+        checked = parse_manifest(manifest.to_json())
+        write_atomic(self.folder / MANIFEST, [format_manifest(checked).encode("utf-8")])
+        self.manifest = checked
+
+
+def _write_tensors(
+    folder: Path, prefix: str, tensors: Tensors, storage: Storage
+) -> tuple[dict[str, FileInfo], dict[str, TensorEntry]]:
+    encoded = {name: storage.encode(name, values) for name, values in tensors.items()}
+    files: dict[str, FileInfo] = {}
+    entries: dict[str, TensorEntry] = {}
+    for shard in plan_shards(prefix, {name: tensor.nbytes for name, tensor in encoded.items()}):
+        files[shard.file], shard_entries = write_shard(folder, shard, encoded)
+        entries.update(shard_entries)
+    return files, entries
