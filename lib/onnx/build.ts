@@ -1,0 +1,121 @@
+/** From a bundle's manifest and a hybrid config to an ONNX model whose weights are references into the bundle. */
+import { type HybridConfig, resolveLayers } from "@/lib/hybrid/config";
+import { requiredTensors } from "@/lib/hybrid/tensors";
+import { type Manifest, resolveTensor } from "@/lib/weights/manifest";
+import { attentionMixer } from "./attention";
+import { CONTRIB, GraphWriter } from "./graph-writer";
+import { embedding, linear, type Matrix, type MatrixFormat } from "./linear";
+import { mamba2Mixer, silu } from "./mamba2";
+import { type GraphPlan, INPUT_IDS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
+
+export type BuildOptions = {
+  readonly format: MatrixFormat;
+  /** Logits of every position instead of the last one only. */
+  readonly allLogits?: boolean;
+  /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
+  readonly contextLength?: number;
+};
+
+/** Looks up stored matrices by tensor name and stacks them by rows. */
+export type MatrixLookup = (...tensors: string[]) => Matrix;
+
+const EMBEDDING = "model.embed_tokens.weight";
+
+/** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
+export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
+  const { architecture } = config;
+  const { format } = options;
+  const writer = new GraphWriter();
+  const matrix = matrixLookup(manifest, config);
+  const contextLength = options.contextLength ?? architecture.max_position_embeddings;
+  const layers = resolveLayers(config, manifest.mixer_sets);
+  const attentionLengths = layers.some(({ mixer }) => mixer === "attention");
+  const state: StateTensor[] = [];
+
+  writer.input(INPUT_IDS, "int64", [1, "tokens"]);
+  if (attentionLengths) {
+    writer.input(SEQLENS_K, "int32", [1]);
+    writer.input(TOTAL_SEQUENCE_LENGTH, "int32", []);
+  }
+  writer.output(LOGITS, "float32", [1, options.allLogits ? "tokens" : 1, architecture.vocab_size]);
+
+  const norm = rmsNorm(writer, architecture.rms_norm_eps, architecture.hidden_size);
+  let residual = embedding(writer, format, INPUT_IDS, matrix(EMBEDDING));
+  let update: string | null = null; // what the last block adds to the residual stream
+  layers.forEach((resolved, layer) => {
+    const prefix = `model.layers.${layer}`;
+    const before = norm(`${prefix}.input_layernorm.weight`, residual, update);
+    const mixer =
+      resolved.mixer === "attention"
+        ? attentionMixer(writer, format, matrix, layer, architecture, contextLength, before.normed)
+        : mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed);
+    state.push(...mixer.state);
+    const between = norm(`${prefix}.post_attention_layernorm.weight`, before.sum, mixer.out);
+    update = mlp(writer, format, matrix, `${prefix}.mlp`, architecture.intermediate_size, between.normed);
+    residual = between.sum;
+  });
+  let { normed } = norm("model.norm.weight", residual, update);
+  if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
+  const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
+  linear(writer, format, normed, head, LOGITS);
+
+  return {
+    model: writer.serialise(),
+    inputs: writer.inputs,
+    outputs: writer.outputs,
+    state,
+    attentionLengths,
+    initialisers: writer.weights,
+    weightBytes: writer.weights.reduce((sum, { bytes }) => sum + bytes, 0),
+    nodeCount: writer.nodeCount,
+  };
+}
+
+function matrixLookup(manifest: Manifest, config: HybridConfig): MatrixLookup {
+  const shapes = new Map(requiredTensors(config, manifest.mixer_sets).map(({ name, shape }) => [name, shape]));
+  return (...tensors) => {
+    const [first] = tensors;
+    if (first === undefined) throw new Error("A matrix needs at least one tensor.");
+    let rows = 0;
+    let columns = 0;
+    for (const tensor of tensors) {
+      const [height, width] = shapes.get(tensor) ?? [];
+      if (height === undefined || width === undefined) throw new Error(`"${tensor}" is not a matrix of this hybrid.`);
+      rows += height;
+      columns = width;
+    }
+    const codecs = tensors.map((tensor) => resolveTensor(manifest, config, tensor).codec);
+    return { name: tensors.length === 1 ? first : stackedName(tensors), tensors, codecs, rows, columns };
+  };
+}
+
+/** `….self_attn.{q_proj+k_proj+v_proj}`: the common prefix and what differs. */
+function stackedName(tensors: readonly string[]): string {
+  const split = tensors.map((tensor) => tensor.split("."));
+  const prefix = split[0]?.slice(0, -2).join(".") ?? "";
+  return `${prefix}.${split.map((parts) => parts.at(-2)).join("+")}.weight`;
+}
+
+/** RMS norm of `residual + update`, in one node; `sum` is the new residual stream. */
+function rmsNorm(writer: GraphWriter, epsilon: number, width: number) {
+  return (weight: string, residual: string, update: string | null): { normed: string; sum: string } => {
+    const scale = writer.weight(weight, "float32", [width], { kind: "vector", tensor: weight, map: "none" });
+    const normed = `${weight}/normed`;
+    const attributes = { epsilon: { float: epsilon } };
+    if (update === null) {
+      writer.node("SimplifiedLayerNormalization", [residual, scale], [normed], { ...attributes, axis: -1, stash_type: 1 });
+      return { normed, sum: residual };
+    }
+    const sum = `${weight}/residual`;
+    writer.node("SkipSimplifiedLayerNormalization", [residual, update, scale], [normed, "", "", sum], attributes, CONTRIB);
+    return { normed, sum };
+  };
+}
+
+/** down(silu(gate(x)) · up(x)), with gate and up in one product. */
+function mlp(writer: GraphWriter, format: MatrixFormat, matrix: MatrixLookup, prefix: string, width: number, x: string): string {
+  const both = linear(writer, format, x, matrix(`${prefix}.gate_proj.weight`, `${prefix}.up_proj.weight`));
+  writer.node("Split", [both, writer.shape([width, width])], [`${prefix}/gate`, `${prefix}/up`], { axis: -1 });
+  const gated = writer.node("Mul", [silu(writer, `${prefix}/gate`, `${prefix}/silu`), `${prefix}/up`], [`${prefix}/gated`]);
+  return linear(writer, format, gated, matrix(`${prefix}.down_proj.weight`));
+}

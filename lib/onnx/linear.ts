@@ -1,0 +1,87 @@
+/** Matrix products with the bundle's weights, in the form that suits the provider. */
+import type { Codec } from "@/lib/weights/codec-size";
+import { CONTRIB, type GraphWriter } from "./graph-writer";
+
+/**
+ * How the graph holds its matrices.
+ * `f32`: plain MatMul on float32, the parity mode.
+ * `int8`: DynamicQuantizeMatMul, int8 weights with a scale a row and activations quantised on the fly (WebAssembly only).
+ * `quantised`: MatMulNBits on blocks of 32 (WebGPU; on WebAssembly it decodes the whole matrix in every call).
+ */
+export type MatrixFormat = "f32" | "int8" | "quantised";
+
+export const BLOCK = 32;
+
+/** Stored matrices stacked by rows: `rows` outputs, `columns` inputs. */
+export type Matrix = {
+  readonly name: string;
+  readonly tensors: readonly string[];
+  readonly codecs: readonly Codec[];
+  readonly rows: number;
+  readonly columns: number;
+};
+
+/**
+ * Bits and zero points of a matrix in block form.
+ *
+ * `q4_0` and `q8_0` fit exactly. `q4_1` has a real-valued minimum where the WebGPU kernel takes an integer zero point, so it is held
+ * in eight bits: the sixteen levels are spread over up to 256 codes so that zero falls (almost) on a code. The alternative, exact
+ * four bits with a second product for the minima, saves a third of the bytes but adds three dispatches to each product, and
+ * decoding on a GPU is bound by dispatches. Float tensors are rounded to eight bits.
+ */
+export function blockForm(codecs: readonly Codec[]): { bits: 4 | 8; zeroPoints: boolean } {
+  if (codecs.every((codec) => codec === "q4_0")) return { bits: 4, zeroPoints: false };
+  return { bits: 8, zeroPoints: codecs.includes("q4_1") };
+}
+
+/** x (…, columns) times the matrix's transpose: (…, rows). Returns the output's name. */
+export function linear(writer: GraphWriter, format: MatrixFormat, x: string, matrix: Matrix, y = `${matrix.name}/out`): string {
+  const { name, tensors, rows, columns } = matrix;
+  if (format === "int8") {
+    const codes = writer.weight(`${name}.int8`, "int8", [columns, rows], { kind: "int8", tensors, part: "codes" });
+    const scales = writer.weight(`${name}.int8_scale`, "float32", [rows], { kind: "int8", tensors, part: "scales" });
+    return writer.node("DynamicQuantizeMatMul", [x, codes, scales], [y], {}, CONTRIB);
+  }
+  if (format === "f32" || columns % BLOCK !== 0) return writer.node("MatMul", [x, transposed(writer, matrix)], [y]);
+  const { codes, scales, zeroPoints, bits } = blocks(writer, matrix);
+  const inputs = zeroPoints ? [x, codes, scales, zeroPoints] : [x, codes, scales];
+  return writer.node("MatMulNBits", inputs, [y], { K: columns, N: rows, bits, block_size: BLOCK }, CONTRIB);
+}
+
+/**
+ * The rows of the embedding for `ids` (1, T): (1, T, columns). It shares its one copy with a tied LM head: gathered along the
+ * columns of the transposed float32 matrix, or from the blocks as MatMulNBits has them.
+ */
+export function embedding(writer: GraphWriter, format: MatrixFormat, ids: string, matrix: Matrix): string {
+  const { name, columns } = matrix;
+  if (format !== "quantised" || columns % BLOCK !== 0) {
+    const gathered = writer.node("Gather", [transposed(writer, matrix), ids], [`${name}/columns`], { axis: 1 });
+    return writer.node("Transpose", [gathered], [`${name}/rows`], { perm: [1, 2, 0] });
+  }
+  const { codes, scales, zeroPoints, bits } = blocks(writer, matrix);
+  const inputs = zeroPoints ? [codes, ids, scales, zeroPoints] : [codes, ids, scales];
+  const attributes = { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 2 };
+  const gathered = writer.node("GatherBlockQuantized", inputs, [`${name}/blocks`], attributes, CONTRIB);
+  return writer.node("Reshape", [gathered, writer.shape([1, -1, columns])], [`${name}/rows`]);
+}
+
+function transposed(writer: GraphWriter, { name, tensors, rows, columns }: Matrix): string {
+  return writer.weight(`${name}.f32`, "float32", [columns, rows], { kind: "transposed", tensors });
+}
+
+function blocks(
+  writer: GraphWriter,
+  { name, tensors, codecs, rows, columns }: Matrix,
+): { codes: string; scales: string; zeroPoints: string | null; bits: 4 | 8 } {
+  const { bits, zeroPoints } = blockForm(codecs);
+  const perRow = columns / BLOCK;
+  const source = { kind: "blocks", tensors, bits } as const;
+  return {
+    bits,
+    codes: writer.weight(`${name}.codes`, "uint8", [rows, perRow, (BLOCK * bits) / 8], { ...source, part: "codes" }),
+    scales: writer.weight(`${name}.scales`, "float32", [rows, perRow], { ...source, part: "scales" }),
+    zeroPoints: zeroPoints
+      ? writer.weight(`${name}.zero_points`, "uint8", [rows, Math.ceil((perRow * bits) / 8)], { ...source, part: "zero_points" })
+      : null,
+  };
+}

@@ -1,0 +1,127 @@
+/** The Mamba-2 mixer as graph nodes (docs/contracts.md, section 3). */
+import { type Mamba2Config, mamba2Widths } from "@/lib/hybrid/mamba2";
+import { CONTRIB, type GraphWriter } from "./graph-writer";
+import { linear, type MatrixFormat } from "./linear";
+import type { StateTensor } from "./plan";
+import type { MatrixLookup } from "./build";
+
+/** Adds the mixer of `layer` on the normed hidden state `u` (1, T, D). Returns its output (1, T, D) and its state tensors. */
+export function mamba2Mixer(
+  writer: GraphWriter,
+  format: MatrixFormat,
+  matrix: MatrixLookup,
+  layer: number,
+  config: Mamba2Config,
+  u: string,
+): { out: string; state: StateTensor[] } {
+  const prefix = `model.layers.${layer}.mamba`;
+  const at = (name: string): string => `${prefix}/${name}`;
+  const { num_heads: H, num_kv_heads: G, head_dim: P, state_size: N } = config;
+  const widths = mamba2Widths(config);
+  const vector = (name: string, shape: readonly number[], map: "none" | "negative_exp" = "none"): string =>
+    writer.weight(`${prefix}.${name}`, "float32", shape, { kind: "vector", tensor: `${prefix}.${name}`, map });
+
+  const projected = linear(writer, format, u, matrix(`${prefix}.in_proj.weight`));
+  const parts = [...(config.gate ? ["z"] : []), "xBC", "dt"].map(at);
+  const sizes = [...(config.gate ? [widths.z] : []), widths.conv, widths.dt];
+  writer.node("Split", [projected, writer.shape(sizes)], parts, { axis: -1 });
+
+  const { mixed, state } = convolution(writer, layer, config, at("xBC"), vector);
+  writer.node("Split", [mixed, writer.shape([widths.x, widths.B, widths.C])], [at("x"), at("B"), at("C")], { axis: -1 });
+
+  // Decay and value. Head h reads group h // (H / G), so heads of one group lie side by side: (T, G, H/G, P).
+  const grouped = writer.node("Reshape", [at("x"), writer.shape([1, -1, G, 1, P])], [at("x_grouped")]);
+  const step = writer.node("Softplus", [writer.node("Add", [at("dt"), vector("dt_bias", [H])], [at("dt_biased")])], [at("step")]);
+  let decay: string;
+  let value: string;
+  if (config.form === "ssd") {
+    decay = writer.node("Mul", [step, vector("A_log", [H], "negative_exp")], [at("decay")]);
+    const stepGrouped = writer.node("Reshape", [step, writer.shape([1, -1, G, H / G, 1])], [at("step_grouped")]);
+    value = writer.node("Mul", [grouped, stepGrouped], [at("value_grouped")]);
+  } else {
+    decay = writer.node("Neg", [step], [at("decay")]);
+    value = H === G ? grouped : writer.node("Expand", [grouped, writer.shape([1, 1, G, H / G, P])], [at("value_grouped")]);
+  }
+  const packed = writer.node("Reshape", [value, writer.shape([1, -1, H * P])], [at("value")]);
+
+  const ssm: StateTensor = { kind: "ssm", layer, input: `past_ssm.${layer}`, output: `present_ssm.${layer}`, shape: [1, H, N, P] };
+  writer.input(ssm.input, "float32", ssm.shape);
+  writer.output(ssm.output, "float32", ssm.shape);
+  writer.node(
+    "LinearAttention",
+    [at("C"), at("B"), packed, ssm.input, decay],
+    [at("read"), ssm.output],
+    // `scale` left out would mean 1 / sqrt(state_size).
+    { q_num_heads: H, kv_num_heads: H, update_rule: "gated", scale: { float: 1 } },
+    CONTRIB,
+  );
+
+  const skip = writer.weight(`${prefix}.D`, "float32", [1, 1, G, H / G, 1], { kind: "vector", tensor: `${prefix}.D`, map: "none" });
+  const skipped = writer.node("Mul", [grouped, skip], [at("skip_grouped")]);
+  const skippedFlat = writer.node("Reshape", [skipped, writer.shape([1, -1, H * P])], [at("skip")]);
+  let y = writer.node("Add", [at("read"), skippedFlat], [at("y")]);
+  if (config.gate) {
+    const gate = silu(writer, at("z"), at("gate"));
+    y = writer.node("Mul", [y, gate], [at("gated")]);
+  }
+  if (config.norm === "rms") y = groupNorm(writer, config, y, at, vector);
+  return { out: linear(writer, format, y, matrix(`${prefix}.out_proj.weight`)), state: [...state, ssm] };
+}
+
+/** x · sigmoid(x) as one node. */
+export function silu(writer: GraphWriter, x: string, out: string): string {
+  return writer.node("QuickGelu", [x], [out], { alpha: { float: 1 } }, CONTRIB);
+}
+
+function convolution(
+  writer: GraphWriter,
+  layer: number,
+  config: Mamba2Config,
+  x: string,
+  vector: (name: string, shape: readonly number[]) => string,
+): { mixed: string; state: StateTensor[] } {
+  const prefix = `model.layers.${layer}.mamba`;
+  if (config.conv_kernel === 0) {
+    return { mixed: config.conv_activation === "silu" ? silu(writer, x, `${prefix}/mixed`) : x, state: [] };
+  }
+  const { conv } = mamba2Widths(config);
+  const state: StateTensor = {
+    kind: "conv",
+    layer,
+    input: `past_conv.${layer}`,
+    output: `present_conv.${layer}`,
+    shape: [1, conv, config.conv_kernel - 1],
+  };
+  writer.input(state.input, "float32", state.shape);
+  writer.output(state.output, "float32", state.shape);
+  const weight = vector("conv1d.weight", [conv, 1, config.conv_kernel]);
+  const channelsFirst = writer.node("Transpose", [x], [`${prefix}/xBC_channels_first`], { perm: [0, 2, 1] });
+  const mixed = writer.node(
+    "CausalConvWithState",
+    [channelsFirst, weight, vector("conv1d.bias", [conv]), state.input],
+    [`${prefix}/convolved`, state.output],
+    { activation: config.conv_activation === "silu" ? "silu" : "none" },
+    CONTRIB,
+  );
+  return { mixed: writer.node("Transpose", [mixed], [`${prefix}/mixed`], { perm: [0, 2, 1] }), state: [state] };
+}
+
+/** RMS norm over `norm_groups` equal groups of y (1, T, H·P), times the weight. */
+function groupNorm(
+  writer: GraphWriter,
+  config: Mamba2Config,
+  y: string,
+  at: (name: string) => string,
+  vector: (name: string, shape: readonly number[]) => string,
+): string {
+  const { inner } = mamba2Widths(config);
+  const attributes = { axis: -1, epsilon: { float: config.norm_eps }, stash_type: 1 };
+  const weight = vector("norm.weight", [inner]);
+  if (config.norm_groups === 1) return writer.node("SimplifiedLayerNormalization", [y, weight], [at("normed")], attributes);
+  const width = inner / config.norm_groups;
+  const ones = writer.weight(`ones_${width}`, "float32", [width], { kind: "data", data: new Float32Array(width).fill(1) });
+  const split = writer.node("Reshape", [y, writer.shape([1, -1, config.norm_groups, width])], [at("groups")]);
+  const normed = writer.node("SimplifiedLayerNormalization", [split, ones], [at("groups_normed")], attributes);
+  const joined = writer.node("Reshape", [normed, writer.shape([1, -1, inner])], [at("groups_joined")]);
+  return writer.node("Mul", [joined, weight], [at("normed")]);
+}

@@ -1,0 +1,71 @@
+/** What a built graph tells its runner: inputs, outputs, state, and where the bytes of each initialiser come from. */
+
+export type TensorType = "float32" | "uint8" | "int8" | "int32" | "int64";
+
+export const BYTES_PER_ELEMENT: Readonly<Record<TensorType, number>> = { float32: 4, uint8: 1, int8: 1, int32: 4, int64: 8 };
+
+/** A dimension: a number, or the name of one that changes from run to run. */
+export type Dimension = number | string;
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly shape: readonly Dimension[];
+}
+
+/** Which derived array of a block-quantised matrix. */
+export type BlockPart = "codes" | "scales" | "zero_points";
+
+/**
+ * Where an initialiser's bytes come from. `tensors` names tensors of the bundle; more than one are stacked by rows (so that one
+ * product serves the queries, keys and values, or the MLP's gate and up projections).
+ */
+export type WeightSource =
+  /** float32 as stored, in the tensor's own order. */
+  | { readonly kind: "vector"; readonly tensor: string; readonly map: "none" | "negative_exp" }
+  /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. */
+  | { readonly kind: "transposed"; readonly tensors: readonly string[] }
+  /** int8 with one scale a row, transposed; part "codes" [columns, rows] or "scales" [rows]. */
+  | { readonly kind: "int8"; readonly tensors: readonly string[]; readonly part: "codes" | "scales" }
+  /** Blocks of 32 along the columns, `bits` wide, in the layout of MatMulNBits. */
+  | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart }
+  /** Computed here, not from the bundle. */
+  | { readonly kind: "data"; readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> };
+
+export interface Initialiser {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  readonly source: WeightSource;
+}
+
+/** A state tensor that a run reads as `input` and writes as `output`. */
+export interface StateTensor {
+  readonly kind: "key" | "value" | "conv" | "ssm";
+  readonly layer: number;
+  readonly input: string;
+  readonly output: string;
+  /** Shape with the key/value cache's length as the symbol "past". */
+  readonly shape: readonly Dimension[];
+}
+
+export interface GraphPlan {
+  /** The serialised ModelProto; its large initialisers are external data, one file each, named as the initialiser. */
+  readonly model: Uint8Array<ArrayBuffer>;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly state: readonly StateTensor[];
+  /** True if the graph has the two length inputs of the fused attention: `seqlens_k` and `total_sequence_length`. */
+  readonly attentionLengths: boolean;
+  readonly initialisers: readonly Initialiser[];
+  /** Bytes of all initialisers together. */
+  readonly weightBytes: number;
+  readonly nodeCount: number;
+}
+
+/** Names of the inputs and outputs that do not belong to a layer. */
+export const INPUT_IDS = "input_ids";
+export const LOGITS = "logits";
+export const SEQLENS_K = "seqlens_k";
+export const TOTAL_SEQUENCE_LENGTH = "total_sequence_length";
