@@ -15,6 +15,11 @@ from .errors import MambascopeError
 COMMANDS: dict[str, tuple[str, str]] = {
     "import-gguf": ("commands.import_gguf", "convert a GGUF file (or a wheel that holds one) to a bundle"),
     "verify": ("commands.verify", "check a bundle: manifest, files, checksums, values"),
+    "generate": ("commands.generate", "make training data with a teacher"),
+    "stories": ("commands.stories", "train a tokenizer on stories, pack them, and export a trained stories model"),
+    "train": ("commands.train", "run a training config in a run directory, or resume it"),
+    "evaluate": ("commands.evaluate", "compare hybrids with their teacher: perplexity, KL, top-1 agreement"),
+    "export": ("commands.export", "add a run's mixers to a bundle"),
     "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
 }
 
@@ -28,26 +33,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module_name, summary) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if name == chosen:
-            module = importlib.import_module(f".{module_name}", __package__)
+            try:
+                module = importlib.import_module(f".{module_name}", __package__)
+            except ModuleNotFoundError as error:
+                return _fail(_missing_package(error))
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except MambascopeError as error:
-        print(json.dumps({"error": error.to_json()}), flush=True)
-        return 1
+        return _fail(error)
     except OSError as error:
-        failure = MambascopeError(
-            "file-access", f"A file could not be read or written: {error}.", "Check its path, permissions and the disk's space."
-        )
-        print(json.dumps({"error": failure.to_json()}), flush=True)
-        return 1
+        action = "Check its path, its permissions and the disk's space."
+        return _fail(MambascopeError("file-access", f"A file could not be read or written: {error}.", action))
     except ModuleNotFoundError as error:
-        failure = MambascopeError(
-            "package-missing",
-            f"The Python package {error.name} is not installed.",
-            "Install trainer/requirements.txt, or trainer/requirements-import.txt for import-gguf and verify.",
-        )
-        print(json.dumps({"error": failure.to_json()}), flush=True)
-        return 1
+        return _fail(_missing_package(error))
+
+
+def _missing_package(error: ModuleNotFoundError) -> MambascopeError:
+    return MambascopeError(
+        "package-missing",
+        f"The Python package {error.name} is not installed.",
+        "Install trainer/requirements.txt, or trainer/requirements-import.txt for import-gguf and verify.",
+    )
+
+
+def _fail(error: MambascopeError) -> int:
+    """Tells programs on standard output and people on standard error."""
+    print(json.dumps({"error": error.to_json()}), flush=True)
+    print(f"{error.message} {error.action}", file=sys.stderr, flush=True)
+    return 1

@@ -56,9 +56,7 @@ class EncodedTensor:
 def part_shapes(codec: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """The shape of each stored part. Raises `codec-unknown`, or `codec-shape` if K is no multiple of the block."""
     if codec not in CODEC_PARTS:
-        raise MambascopeError(
-            "codec-unknown", f"Unknown codec {codec!r}.", f"Use one of {', '.join(CODEC_PARTS)}."
-        )
+        raise MambascopeError("codec-unknown", f"Unknown codec {codec!r}.", f"Use one of {', '.join(CODEC_PARTS)}.")
     if codec in ("f32", "f16"):
         return {"data": shape}
     if len(shape) != 2 or shape[1] % BLOCK or 0 in shape:

@@ -155,8 +155,8 @@ def write_atomic(
                 f"{path.name} would have SHA-256 {digest.hexdigest()}, the manifest says {expected_sha256}.",
                 "Use the source that the manifest's origin names, and the same version of this program.",
             )
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -171,7 +171,7 @@ def write_safetensors(
 ) -> Written:
     """Writes a safetensors file atomically and deterministically; see `write_atomic`."""
     header, entries, arrays = serialise(tensors)
-    data = [memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)) for array in arrays]
+    data = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
     written = write_atomic(path, [header, *data], expected_sha256, on_bytes)
     return Written(written.bytes, written.sha256, entries)
 

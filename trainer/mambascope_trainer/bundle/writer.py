@@ -78,7 +78,7 @@ class BundleWriter:
 
     @classmethod
     def open(cls, folder: Path | str, fallbacks: Iterable[Path | str] = ()) -> BundleWriter:
-        """Continues the family in `folder`, or the one that a fallback folder has (the new manifest goes to `folder`)."""
+        """Continues the family in `folder`, or that of a fallback folder; the new manifest goes to `folder`."""
         bundle = Bundle.open([folder, *fallbacks])
         return cls(Path(folder), bundle.manifest)
 

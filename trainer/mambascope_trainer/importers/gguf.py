@@ -117,7 +117,9 @@ class GgufFile:
         cursor = _Cursor(data)
         if len(data) < 4 or bytes(cursor.take(4)) != MAGIC:
             raise MambascopeError(
-                "gguf-magic", "This is not a GGUF file (its first bytes are not 'GGUF').", "Name a .gguf file or a wheel."
+                "gguf-magic",
+                "This is not a GGUF file (it does not begin with 'GGUF').",
+                "Name a .gguf file or a wheel.",
             )
         self.version = int(cursor.scalar("I"))
         if self.version not in VERSIONS:
@@ -182,7 +184,9 @@ def open_source(path: Path, on_bytes: Callable[[int, int], None] | None = None) 
     Raises `source-missing`, `wheel-invalid`.
     """
     if not path.is_file():
-        raise MambascopeError("source-missing", f"There is no file {path}.", "Check the path of the .gguf file or wheel.")
+        raise MambascopeError(
+            "source-missing", f"There is no file {path}.", "Check the path of the .gguf file or wheel."
+        )
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             if path.stat().st_size == 0:

@@ -102,7 +102,9 @@ def restore_base(source: Path, shipped: Path, out: Path, progress: Progress) -> 
     files, tensors = _write_base(gguf, out, manifest, progress)
     if dict(tensors) != dict(manifest.tensors):
         raise MambascopeError(
-            "source-mismatch", f"{source.name} gives other tensors than the manifest lists.", _origin_action(manifest.origin)
+            "source-mismatch",
+            f"{source.name} gives other tensors than the manifest lists.",
+            _origin_action(manifest.origin),
         )
     _verify(out, files, progress)
     return sorted(files)
@@ -190,5 +192,7 @@ def _verify(out: Path, files: Mapping[str, FileInfo], progress: Progress) -> Non
     for name, info in files.items():
         if sha256_file(out / name, step) != info.sha256:
             raise MambascopeError(
-                "checksum-mismatch", f"{name} was not stored intact.", "Check the disk and its free space, then try again."
+                "checksum-mismatch",
+                f"{name} was not stored intact.",
+                "Check the disk and its free space, then try again.",
             )
