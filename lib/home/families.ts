@@ -95,13 +95,13 @@ async function describeFile(manifest: Manifest, name: string): Promise<ListedFil
     name,
     bytes: promised.bytes,
     sha256: promised.sha256,
-    use: useOf(manifest, name),
+    use: roleOf(manifest, name),
     state: !found ? "missing" : found.bytes === promised.bytes ? "present" : "wrong-size",
     place: found?.root.kind ?? null,
   };
 }
 
-function useOf(manifest: Manifest, name: string): ListedFile["use"] {
+function roleOf(manifest: Manifest, name: string): ListedFile["use"] {
   if (name === manifest.tokenizer.file || name === manifest.tokenizer.config) return "tokenizer";
   if (Object.values(manifest.base.tensors).some(({ file }) => file === name)) return "base";
   const sets = Object.values(manifest.mixer_sets);

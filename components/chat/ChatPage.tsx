@@ -1,0 +1,124 @@
+"use client";
+
+import { useEffect, useMemo, useState } from "react";
+import { useBundles } from "@/components/bundles";
+import { Icon } from "@/components/ui/Icon";
+import { Notice } from "@/components/ui/Notice";
+import { Button } from "@/components/ui/Button";
+import type { ListedFamily } from "@/lib/home/listing";
+import { Composer } from "./Composer";
+import { slots } from "./conversation";
+import { engineOf } from "./engine";
+import { FetchCard } from "./FetchCard";
+import { ModelPanel } from "./ModelPanel";
+import { conversationOf, newConversation, restoreSession, send, stop, useSession, type Column } from "./session";
+import { Toolbar } from "./Toolbar";
+import { Transcript } from "./Transcript";
+import { useSelection, type PageSelection } from "./useSelection";
+
+/** The chat: models at the left, the conversation at the right; one above the other on a narrow screen. */
+export function ChatPage() {
+  const bundles = useBundles();
+  const families = useMemo(() => bundles.data?.families ?? [], [bundles.data]);
+  const [selection, change] = useSelection(families);
+  const [panelOpen, setPanelOpen] = useState(false);
+  const restored = useSession((state) => state.restored);
+
+  useEffect(restoreSession, []);
+  const columns = useMemo(() => columnsOf(selection), [selection.family, selection.variant, selection.compare, selection.provider]); // eslint-disable-line react-hooks/exhaustive-deps -- selection is made anew at each render
+  useKeys(selection.family?.family ?? null);
+
+  if (bundles.isPending || !restored) return <p className="p-6 text-ink-3">Reading the list of models…</p>;
+  if (bundles.isError) {
+    return (
+      <div className="mx-auto w-full max-w-xl p-6">
+        <Notice tone="bad" message={bundles.error.message} action="Check that the server is running (npm start), then try again.">
+          <Button icon="retry" onClick={() => void bundles.refetch()}>
+            Try again
+          </Button>
+        </Notice>
+      </div>
+    );
+  }
+  if (!selection.family) {
+    return (
+      <div className="mx-auto w-full max-w-xl p-6">
+        <Notice tone="warn" message="There is no model here." action="Restore public/models from the project's repository, or export a bundle into the home folder." />
+      </div>
+    );
+  }
+
+  return (
+    <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">
+      <aside aria-label="Model and settings" className="border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
+        <button
+          type="button"
+          aria-expanded={panelOpen}
+          aria-controls="model-panel"
+          onClick={() => setPanelOpen(!panelOpen)}
+          className="flex w-full items-center gap-2 px-4 py-2.5 text-left text-[13px] lg:hidden"
+        >
+          <Icon name="chevron" className={`size-3.5 text-ink-3 transition-transform ${panelOpen ? "rotate-90" : ""}`} />
+          <span className="font-medium">{selection.family.title}</span>
+          <span className="truncate text-ink-2">{columns.map(({ title }) => title).join(" · ")}</span>
+        </button>
+        <div id="model-panel" className={`${panelOpen ? "" : "hidden"} lg:block`}>
+          <ModelPanel families={families} selection={selection} columns={columns} change={change} />
+        </div>
+      </aside>
+      <Conversation family={selection.family} columns={columns} />
+    </div>
+  );
+}
+
+function Conversation({ family, columns }: { family: ListedFamily; columns: Column[] }) {
+  const conversation = useSession((state) => conversationOf(state, family.family));
+  const running = useSession((state) => state.running);
+  const storageFailed = useSession((state) => state.storageFailed);
+  const chat = columns[0]?.chat ?? true;
+  const blocked = family.problem !== null || columns.length === 0;
+  const usable = family.variants.some(({ ready }) => ready);
+
+  return (
+    <section aria-label="Conversation" className="flex min-h-0 min-w-0 flex-col">
+      <Toolbar family={family} conversation={conversation} busy={running !== null} />
+      <Transcript conversation={conversation} columns={columns} chat={chat} running={running} onStarter={(text) => void send(columns, text)}>
+        {family.problem && <Notice tone="bad" message={family.problem.message} action={family.problem.action} />}
+        {family.fetchable && !usable && <FetchCard family={family} />}
+        {storageFailed && (
+          <Notice tone="warn" message="The browser refuses to store this conversation." action="Export it before you leave, or allow this site to store data." />
+        )}
+      </Transcript>
+      <Composer chat={chat} busy={running !== null} disabled={blocked} onSend={(text) => void send(columns, text)} onStop={stop} />
+    </section>
+  );
+}
+
+function columnsOf({ family, variant, compare, provider }: PageSelection): Column[] {
+  const chosen = compare === null ? [variant] : [variant, compare];
+  return chosen.flatMap((name, index) => {
+    const slot = slots[index];
+    const found = family?.variants.find((candidate) => candidate.name === name);
+    if (!slot || !family || !found) return [];
+    return [{ slot, selection: { family: family.family, variant: name, provider }, title: found.title, chat: family.chat ?? true }];
+  });
+}
+
+/** Escape stops, Ctrl+K (or Cmd+K) begins a new conversation, wherever the focus is. */
+function useKeys(family: string | null): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key === "Escape") {
+        stop();
+        for (const slot of slots) engineOf(slot).cancelLoad();
+      }
+      if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && family) {
+        event.preventDefault();
+        newConversation(family);
+        document.getElementById("prompt")?.focus();
+      }
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [family]);
+}
