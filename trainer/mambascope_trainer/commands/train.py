@@ -1,0 +1,23 @@
+"""`train`: a run config in, a run directory out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..run.config import read_config
+from ..run.train import train
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="the run config (JSON)")
+    parser.add_argument("--run", dest="directory", type=Path, required=True, help="the run directory, made if it is missing")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    parser.add_argument("--steps", type=int, help="instead of the config's optimiser.steps")
+
+
+def run(options: argparse.Namespace) -> None:
+    config = read_config(options.config)
+    if options.steps is not None:
+        config.optimiser.steps = options.steps
+    train(config, options.directory, options.resume)

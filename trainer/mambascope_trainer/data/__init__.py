@@ -1,0 +1,1 @@
+"""Teacher-generated data: sampling, tokenising, packing, reading."""

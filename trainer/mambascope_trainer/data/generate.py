@@ -1,0 +1,85 @@
+"""Make training data with the teacher: rows of chats and plain text, or stories as text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import torch
+from tokenizers import Tokenizer
+
+from ..model.llama import Llama
+from .prompts import CHAT, TEXT, story_request
+from .sampler import TeacherSampler, TurnMarkers
+from .tokens import write_rows
+
+
+def generate_rows(
+    model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int, text_share: float
+) -> dict[str, float]:
+    """Sample `rows` rows of `length` tokens: `text_share` of them plain text, the others chats. Returns tokens and seconds."""
+    ids = {name: tokenizer.encode(name, add_special_tokens=False).ids for name in (CHAT, TEXT)}
+    markers = TurnMarkers(
+        end_of_turn=tokenizer.token_to_id("<|im_end|>"),
+        to_assistant=tokenizer.encode("\n<|im_start|>assistant\n", add_special_tokens=False).ids,
+        to_user=tokenizer.encode("\n<|im_start|>user\n", add_special_tokens=False).ids,
+        to_new=tokenizer.encode("\n" + CHAT, add_special_tokens=False).ids,
+    )
+    sampler = TeacherSampler(model, batch, length, markers, seed)
+    texts = round(batch * text_share)
+    prompts = [ids[TEXT]] * texts + [ids[CHAT]] * (batch - texts)
+    temperatures = [0.9] * texts + [0.8] * (batch - texts)
+    recipe = {
+        "kind": "chat and text", "text_share": text_share, "temperature": {"text": 0.9, "chat": 0.8}, "length": length,
+        "seeds": "the shard names", "sampler": "ancestral",
+    }  # fmt: skip
+    started, made = time.perf_counter(), 0
+    for number in range(-(-rows // batch)):
+        sampled = sampler.sample(prompts, temperatures).cpu().numpy()
+        write_rows(out, f"{seed:03d}-{number:03d}", sampled, recipe)
+        made += sampled.size
+        seconds = time.perf_counter() - started
+        print(json.dumps({"phase": "generate", "tokens": made, "tokens_per_second": round(made / seconds)}), flush=True)
+    return {"tokens": made, "seconds": time.perf_counter() - started}
+
+
+def generate_stories(
+    model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int
+) -> int:
+    """Sample stories that come to an end within `length` tokens (prompt included); one JSON line each. Returns their number."""
+    end = tokenizer.token_to_id("<|im_end|>")
+    sampler = TeacherSampler(model, batch, length, None, seed)
+    random, kept, started = Random(seed), 0, time.perf_counter()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "w", encoding="utf-8") as file:
+        for number in range(-(-rows // batch)):
+            prompts = [tokenizer.encode(story_request(random), add_special_tokens=False).ids for _ in range(batch)]
+            sampled = sampler.sample(prompts, [0.8] * batch, stop=end)
+            for story in _finished(sampled, prompts, end, tokenizer):
+                file.write(json.dumps({"text": story}) + "\n")
+                kept += 1
+            seconds = time.perf_counter() - started
+            print(json.dumps({"phase": "stories", "batch": number, "kept": kept, "seconds": round(seconds, 1)}), flush=True)
+    return kept
+
+
+def _finished(rows: torch.Tensor, prompts: list[list[int]], end: int, tokenizer: Tokenizer) -> Iterator[str]:
+    for row, prompt in zip(rows.tolist(), prompts, strict=True):
+        answer = row[len(prompt) :]
+        if end in answer:
+            text = clean_story(tokenizer.decode(answer[: answer.index(end)], skip_special_tokens=True))
+            if text is not None:
+                yield text
+
+
+def clean_story(text: str) -> str | None:
+    """Plain quotes and dashes; None for what is not a short story in plain ASCII prose."""
+    for fancy, plain in (("“", '"'), ("”", '"'), ("’", "'"), ("‘", "'"), ("—", " - "), ("–", "-"), ("…", "...")):
+        text = text.replace(fancy, plain)
+    text = "\n".join(line.strip() for line in text.strip().splitlines() if line.strip())
+    words = len(text.split())
+    plain_prose = text.isascii() and not any(mark in text for mark in ("**", "#", "http", "1.", "- \n", "<", "Title:"))
+    return text if plain_prose and 40 <= words <= 320 and text[-1] in '.!?"' else None

@@ -1,0 +1,1 @@
+"""Measures of a hybrid against its teacher."""

@@ -1,0 +1,1 @@
+"""Sequence mixers: causal attention and Mamba-2."""

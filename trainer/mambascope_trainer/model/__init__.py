@@ -1,0 +1,1 @@
+"""The Llama and hybrid models."""

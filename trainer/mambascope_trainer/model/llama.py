@@ -1,0 +1,139 @@
+"""Llama whose layers can each hold an attention mixer, a Mamba-2 mixer, or both, one of them active.
+
+Parameter names follow Hugging Face's Llama below `model.`, with `mamba` beside `self_attn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..mixers.attention import Attention, rotary_table
+from ..mixers.mamba2 import Mamba2
+from ..bundle.manifest import Architecture
+from .config import Mamba2Config
+
+LayerState = tuple[Tensor, Tensor]
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm in float32 or wider, scaled a channel."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
+        return (wide * self.weight).to(x.dtype)
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(arch.hidden_size, arch.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(arch.hidden_size, arch.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(arch.intermediate_size, arch.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """Pre-norm residual layer. `active` names the mixer in use: "attention" or "mamba2"."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(arch.hidden_size, arch.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(arch.hidden_size, arch.rms_norm_eps)
+        self.mlp = MLP(arch)
+        self.self_attn: Attention | None = Attention(arch)
+        self.mamba: Mamba2 | None = None
+        self.active = "attention"
+
+    def mixer_output(
+        self, u: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState | None
+    ) -> tuple[Tensor, LayerState]:
+        """The active mixer applied to the normed hidden state u (b, T, D)."""
+        if self.active == "attention":
+            assert self.self_attn is not None
+            return self.self_attn(u, rotary, state)
+        assert self.mamba is not None
+        return self.mamba(u, state)
+
+    def forward(
+        self, x: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState | None = None
+    ) -> tuple[Tensor, LayerState]:
+        mixed, state = self.mixer_output(self.input_layernorm(x), rotary, state)
+        x = x + mixed
+        return x + self.mlp(self.post_attention_layernorm(x)), state
+
+
+class Llama(nn.Module):
+    """Token ids (b, T) -> hidden states or logits."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        self.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
+        self.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
+        self.norm = RMSNorm(arch.hidden_size, arch.rms_norm_eps)
+        self.lm_head = None if arch.tie_word_embeddings else nn.Linear(arch.hidden_size, arch.vocab_size, bias=False)
+        self._rotary: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def head_weight(self) -> Tensor:
+        """The LM head (V, D); the embedding where they are tied."""
+        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
+    def rotary(self, start: int, length: int) -> tuple[Tensor, Tensor]:
+        """Rows start .. start+length of the rotary table, on the model's device."""
+        device = self.embed_tokens.weight.device
+        held = self._rotary
+        if held is None or held[0].shape[0] < start + length or held[0].device != device:
+            held = self._rotary = rotary_table(self.arch, max(start + length, 256), device)
+        return held[0][start : start + length], held[1][start : start + length]
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Final normed hidden states (b, T, D), from the start of the sequences."""
+        x, rotary = self.embed_tokens(ids), self.rotary(0, ids.shape[1])
+        for layer in self.layers:
+            x, _ = layer(x, rotary)
+        return self.norm(x)
+
+    def forward(
+        self, ids: Tensor, states: Sequence[LayerState] | None = None, position: int = 0
+    ) -> tuple[Tensor, list[LayerState]]:
+        """Logits (b, T, V) and the layers' states; `states` and `position` continue an earlier call."""
+        x, rotary = self.embed_tokens(ids), self.rotary(position, ids.shape[1])
+        after = []
+        for index, layer in enumerate(self.layers):
+            x, state = layer(x, rotary, None if states is None else states[index])
+            after.append(state)
+        return F.linear(self.norm(x), self.head_weight), after
+
+    def add_mamba(self, indices: Sequence[int], config: Mamba2Config) -> None:
+        """Give these layers a Mamba-2 mixer beside attention; `use` activates it."""
+        for index in indices:
+            layer = self.layers[index]
+            assert isinstance(layer, Layer)
+            layer.mamba = Mamba2(self.arch, config).to(self.embed_tokens.weight.device)
+
+    def use(self, pattern: Sequence[str]) -> None:
+        """Activate one mixer a layer: "attention" or "mamba2". Raises ValueError where the layer does not hold it."""
+        for index, (layer, name) in enumerate(zip(self.layers, pattern, strict=True)):
+            assert isinstance(layer, Layer)
+            if (layer.self_attn if name == "attention" else layer.mamba) is None:
+                raise ValueError(f"layer {index} holds no {name} mixer")
+            layer.active = name
+
+    @property
+    def pattern(self) -> list[str]:
+        return [str(layer.active) for layer in self.layers]

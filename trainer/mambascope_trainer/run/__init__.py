@@ -1,0 +1,1 @@
+"""The run directory: config, status, metrics, log, samples, checkpoints."""

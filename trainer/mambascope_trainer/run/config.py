@@ -1,0 +1,97 @@
+"""The run config: everything that a training run depends on, one JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import MambascopeError
+
+
+class ConfigError(MambascopeError):
+    """A run config that cannot be used; the message names each field."""
+
+    def __init__(self, message: str, action: str = "Correct the config and start again.") -> None:
+        super().__init__("config-invalid", message, action)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataConfig(Section):
+    train: str = Field(description="Data folder with rows-*.npy")
+    evaluation: str | None = Field(default=None, description="Held-out data folder; none: no evaluation")
+    seq_len: int = Field(default=1024, gt=1, description="Tokens a sequence")
+
+
+class OptimiserConfig(Section):
+    steps: int = Field(gt=0, description="Optimiser steps")
+    batch: int = Field(gt=0, description="Sequences a step")
+    accumulate: int = Field(default=1, gt=0, description="Micro-batches a step; batch must be a multiple")
+    learning_rate: float = Field(gt=0)
+    final_fraction: float = Field(default=0.05, ge=0, le=1, description="Last learning rate over the peak (cosine)")
+    warmup: int = Field(default=50, ge=0, description="Linear warm-up, steps")
+    weight_decay: float = Field(default=0.0, ge=0)
+    beta2: float = Field(default=0.98, gt=0, lt=1)
+    clip: float = Field(default=1.0, gt=0, description="Largest gradient norm")
+
+
+class MixerConfig(Section):
+    options: dict[str, Any] = Field(default_factory=dict, description="Fields of the mamba2 config that differ from the defaults")
+    init: Literal["attention", "random"] = "attention"
+    start_from: str | None = Field(default=None, description="A run directory whose last mixers to start from")
+    codec: Literal["q4_0", "q8_0"] | None = Field(default=None, description="Train through this block codec")
+
+
+class LossConfig(Section):
+    alpha: float = Field(default=0.0, ge=0, description="Weight of CE on the teacher's text")
+    beta: float = Field(default=1.0, ge=0, description="Weight of KL(teacher || student)")
+    temperature: float = Field(default=1.0, gt=0)
+
+
+class RunConfig(Section):
+    name: str
+    method: Literal["pretrain", "align", "distill"]
+    family: str
+    bundle: list[str] = Field(min_length=1, description="Roots in which the family's folder is looked for")
+    layers: list[int] = Field(default_factory=list, description="Layers that get a Mamba-2 mixer")
+    pattern: Literal["fixed", "random"] = Field(
+        default="fixed", description="distill: all `layers` replaced, or a random subset of them each step"
+    )
+    full_probability: float = Field(default=0.5, ge=0, le=1, description="pattern=random: share of steps with all of `layers` replaced")
+    architecture: dict[str, Any] | None = Field(default=None, description="pretrain: the shape of the new model")
+    mixer: MixerConfig = Field(default_factory=MixerConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    data: DataConfig
+    optimiser: OptimiserConfig
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False
+    log_every: int = Field(default=10, gt=0)
+    eval_every: int = Field(default=200, gt=0)
+    eval_batches: int = Field(default=8, gt=0)
+    checkpoint_every: int = Field(default=500, gt=0)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Parse and validate a config file. Raises ConfigError naming each wrong field."""
+    try:
+        config = RunConfig.model_validate(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}: not JSON ({error})") from None
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n".join([f"{path}: the run config is not valid:", *lines])) from None
+    if config.optimiser.batch % config.optimiser.accumulate:
+        raise ConfigError(f"{path}: optimiser.batch must be a multiple of optimiser.accumulate")
+    if config.method != "pretrain" and not config.layers:
+        raise ConfigError(f"{path}: layers: name at least one layer to replace")
+    if config.method == "pretrain" and config.architecture is None:
+        raise ConfigError(f"{path}: architecture: pretrain needs the shape of the new model")
+    return config

@@ -1,0 +1,168 @@
+"""The training loop: optimiser, schedule, metrics, evaluation, checkpoints, resume, stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ..data.tokens import TokenRows
+from ..stages.base import Stage, mean_measures
+from .config import RunConfig
+from .directory import RunDirectory
+
+
+def learning_rate(step: int, config: RunConfig) -> float:
+    """Linear warm-up, then cosine to `final_fraction` of the peak at the last step."""
+    o = config.optimiser
+    if step < o.warmup:
+        return o.learning_rate * (step + 1) / o.warmup
+    progress = (step - o.warmup) / max(1, o.steps - o.warmup)
+    return o.learning_rate * (o.final_fraction + (1 - o.final_fraction) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def resolve_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one."""
+    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
+
+
+class TrainingLoop:
+    """Runs a stage to the end of its config, or until SIGTERM or SIGINT, which checkpoint first."""
+
+    def __init__(self, config: RunConfig, directory: RunDirectory, stage: Stage) -> None:
+        self.config, self.directory, self.stage = config, directory, stage
+        self.device = resolve_device(config.device)
+        self.train_rows = TokenRows(Path(config.data.train), config.data.seq_len, config.seed)
+        held_out = config.data.evaluation
+        self.eval_rows = TokenRows(Path(held_out), config.data.seq_len, config.seed) if held_out else None
+        o = config.optimiser
+        self.parameters = stage.parameters()
+        decayed = [p for p in self.parameters if p.dim() > 1]
+        plain = [p for p in self.parameters if p.dim() <= 1]
+        groups = [{"params": decayed, "weight_decay": o.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        fused = self.device.type == "cuda"
+        self.optimiser = torch.optim.AdamW(
+            [g for g in groups if g["params"]], lr=o.learning_rate, betas=(0.9, o.beta2), fused=fused
+        )
+        self.step = 0
+        self.stop_signal: str | None = None
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.config.optimiser.batch * self.config.data.seq_len
+
+    def run(self, resume: bool) -> str:
+        """Train; returns the final state, "finished" or "stopped". A failure is written to the status and raised again."""
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            if resume:
+                self._resume()
+            state = self._train()
+            self._checkpoint()
+            self._status(state)
+            self.directory.log(f"{state} at step {self.step}")
+            return state
+        except Exception as error:
+            self.directory.log(traceback.format_exc())
+            self._status("failed", message=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop_signal = signal.Signals(number).name
+
+    def _resume(self) -> None:
+        state = self.directory.load_checkpoint()
+        if state is None:
+            self.directory.log("nothing to resume: starting from step 0")
+            return
+        self.stage.load_state_dict(state["stage"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        self.directory.drop_after(self.step)
+        self.directory.log(f"resumed at step {self.step}")
+
+    def _train(self) -> str:
+        o = self.config.optimiser
+        if self.step == 0:
+            self._evaluate()
+        since, since_step = time.perf_counter(), self.step
+        records: list[dict[str, torch.Tensor]] = []
+        while self.step < o.steps:
+            if self.stop_signal:
+                self.directory.log(f"{self.stop_signal}: stopping after step {self.step}")
+                return "stopped"
+            norm = self._step(records)
+            if self.step % self.config.log_every == 0 or self.step == o.steps:
+                measures = mean_measures(records)  # waits for the device
+                rate = (self.step - since_step) * self.tokens_per_step / (time.perf_counter() - since)
+                self._record("train", {**measures, "grad_norm": float(norm), "tokens_per_second": round(rate)})
+                self._status("running")
+                if not math.isfinite(measures["loss"]):
+                    raise FloatingPointError(f"the loss is {measures['loss']} at step {self.step}: lower the learning rate")
+                records.clear()
+                since, since_step = time.perf_counter(), self.step
+            pause = time.perf_counter()
+            if self.step % self.config.eval_every == 0 or self.step == o.steps:
+                self._evaluate()
+            if self.step % self.config.checkpoint_every == 0:
+                self._checkpoint()
+            since += time.perf_counter() - pause
+        return "finished"
+
+    def _step(self, records: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+        o = self.config.optimiser
+        rate = learning_rate(self.step, self.config)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        ids = self._to_device(self.train_rows.batch(self.step, o.batch))
+        self.optimiser.zero_grad(set_to_none=True)
+        for part in ids.chunk(o.accumulate):
+            with self._precision():
+                records.append(self.stage.train_step(part, self.step, 1 / o.accumulate))
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, o.clip)
+        self.optimiser.step()
+        self.step += 1
+        return norm
+
+    def _evaluate(self) -> None:
+        if self.eval_rows is None:
+            return
+        size = self.config.optimiser.batch // self.config.optimiser.accumulate
+        with self._precision():
+            measures = self.stage.evaluate(
+                self._to_device(self.eval_rows.batch(i, size)) for i in range(self.config.eval_batches)
+            )
+        self._record("eval", measures)
+
+    def _record(self, kind: str, measures: dict[str, float]) -> None:
+        record: dict[str, Any] = {"kind": kind, "step": self.step, "tokens": self.step * self.tokens_per_step, "time": time.time()}
+        if kind == "train":
+            record["learning_rate"] = learning_rate(self.step - 1, self.config)
+            if self.device.type == "cuda":
+                record["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        self.directory.append("metrics.jsonl", record | {k: round(v, 6) for k, v in measures.items()})
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in measures.items() if not k.startswith("align."))
+        self.directory.log(f"{kind} {self.step}/{self.config.optimiser.steps}  {shown}")
+
+    def _checkpoint(self) -> None:
+        state = {"step": self.step, "stage": self.stage.state_dict(), "optimiser": self.optimiser.state_dict()}
+        self.directory.save_checkpoint(self.step, state)
+
+    def _status(self, state: str, **fields: Any) -> None:
+        o = self.config.optimiser
+        self.directory.write_status(state, step=self.step, steps=o.steps, tokens=self.step * self.tokens_per_step, **fields)
+
+    def _to_device(self, ids: torch.Tensor) -> torch.Tensor:
+        return ids.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else ids
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda")

@@ -1,0 +1,1 @@
+"""Training stages: pre-training, hidden-state alignment, end-to-end distillation."""
