@@ -1,0 +1,33 @@
+/** A model in memory with its state: what the decode loop drives, whatever the provider. */
+
+export type RunnerMemory = {
+  readonly weightBytes: number;
+  /** Key/value cache of the tokens held; the buffers may be larger, see `reservedBytes`. */
+  readonly kvBytes: number;
+  readonly stateBytes: number;
+  readonly snapshotBytes: number;
+  /** Everything allocated for cache, states and snapshot. */
+  readonly reservedBytes: number;
+  readonly heapBytes: number | null;
+};
+
+export interface Runner {
+  /** Tokens that the state holds. */
+  readonly position: number;
+  readonly contextLength: number;
+  /** Reads tokens; returns the logits after the last one, or after each one if the graph was built so. Valid until the next call. */
+  forward(tokens: readonly number[]): Promise<Float32Array>;
+  /** Back to the empty state. */
+  reset(): void;
+  /** Keeps the present state, in place of an earlier snapshot. */
+  saveSnapshot(): Promise<void>;
+  /** Position of the snapshot, or null. */
+  readonly snapshotPosition: number | null;
+  /** Back to the snapshot, which stays. */
+  restoreSnapshot(): Promise<void>;
+  /** True if the state can be cut back to any shorter length: there is no recurrent state. */
+  readonly canTruncate: boolean;
+  truncate(position: number): void;
+  memory(): RunnerMemory;
+  dispose(): Promise<void>;
+}
