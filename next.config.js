@@ -16,6 +16,7 @@ const nextConfig = {
   compress: false,
   // `next dev` would otherwise write a file into the source tree.
   agentRules: false,
+  devIndicators: false,
   poweredByHeader: false,
   reactStrictMode: true,
   headers: async () => [{ source: "/:path*", headers: isolation }],

@@ -32,7 +32,7 @@ export function AnswerView({ answer, title, prefix, writing, live, onRetry }: An
       </header>
       <p data-testid="answer" className={`max-w-[72ch] leading-relaxed whitespace-pre-wrap [overflow-wrap:anywhere] ${open ? "caret" : ""}`}>
         {prefix && <span className="text-ink-3">{prefix}</span>}
-        {answer?.text}
+        {prefix ? answer?.text : answer?.text.trimStart()}
       </p>
       {answer?.error && (
         <div className="mt-2">

@@ -49,7 +49,7 @@ export function ChatPage() {
   }
 
   return (
-    <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">
+    <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:flex-none lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">
       <aside aria-label="Model and settings" className="border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
         <button
           type="button"
@@ -89,7 +89,7 @@ function Conversation({ family, columns }: { family: ListedFamily; columns: Colu
           <Notice tone="warn" message="The browser refuses to store this conversation." action="Export it before you leave, or allow this site to store data." />
         )}
       </Transcript>
-      <Composer chat={chat} busy={running !== null} disabled={blocked} onSend={(text) => void send(columns, text)} onStop={stop} />
+      <Composer chat={chat} busy={running !== null} disabled={blocked} wide={columns.length > 1} onSend={(text) => void send(columns, text)} onStop={stop} />
     </section>
   );
 }

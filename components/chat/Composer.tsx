@@ -7,12 +7,14 @@ type ComposerProps = {
   chat: boolean;
   busy: boolean;
   disabled: boolean;
+  /** As wide as two columns. */
+  wide: boolean;
   onSend: (text: string) => void;
   onStop: () => void;
 };
 
 /** Where the visitor writes. Enter sends, Shift+Enter breaks the line; the same button stops. */
-export function Composer({ chat, busy, disabled, onSend, onStop }: ComposerProps) {
+export function Composer({ chat, busy, disabled, wide, onSend, onStop }: ComposerProps) {
   const [text, setText] = useState("");
   const ready = text.trim() !== "" && !disabled;
   const submit = () => {
@@ -33,7 +35,7 @@ export function Composer({ chat, busy, disabled, onSend, onStop }: ComposerProps
       }}
       className="sticky bottom-0 bg-canvas px-4 pt-1 pb-3 sm:px-6"
     >
-      <div className="mx-auto max-w-4xl">
+      <div className={`mx-auto ${wide ? "max-w-6xl" : "max-w-3xl"}`}>
         <div className="flex items-end gap-2 rounded-xl border border-line-strong bg-surface p-1.5 pl-3.5 shadow-xs focus-within:border-accent">
           <label htmlFor="prompt" className="sr-only">
             {chat ? "Message" : "Text to continue"}

@@ -23,10 +23,10 @@ type RowProps = { name: string; bytes: number; note: string; color?: string; sha
 function Row({ name, bytes, note, color, share }: RowProps) {
   return (
     <tr>
-      <th scope="row" className="py-0.5 text-left font-normal text-ink-2">
+      <th scope="row" className="py-0.5 text-left font-normal whitespace-nowrap text-ink-2">
         {name}
       </th>
-      <td className="w-1/4 px-2">
+      <td className="w-1/5 px-2">
         {color && (
           <span aria-hidden className="block h-1 rounded-full bg-line">
             <span className={`block h-full rounded-full ${color}`} style={{ width: `${Math.round(100 * (share ?? 0))}%` }} />
@@ -34,7 +34,7 @@ function Row({ name, bytes, note, color, share }: RowProps) {
         )}
       </td>
       <td className="text-right whitespace-nowrap">{formatBytes(bytes)}</td>
-      <td className="w-24 pl-2 text-right text-2xs whitespace-nowrap text-ink-3">{note}</td>
+      <td className="w-[5.5rem] pl-2 text-right text-2xs whitespace-nowrap text-ink-3">{note}</td>
     </tr>
   );
 }

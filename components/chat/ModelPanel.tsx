@@ -1,6 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
+import { useStore } from "zustand";
 import { Button } from "@/components/ui/Button";
 import { Disclosure, Segmented, SelectField } from "@/components/ui/Field";
 import type { ListedFamily } from "@/lib/home/listing";
@@ -105,7 +106,7 @@ function Order() {
   const parallel = useSession((state) => state.settings.parallel);
   return (
     <Segmented
-      label="Answer"
+      label="They answer"
       value={parallel ? "both" : "turns"}
       options={[
         { value: "turns", label: "One after the other" },
@@ -119,6 +120,8 @@ function Order() {
 /** What this browser offers, before a model is loaded; the loaded model then says itself what it runs on. */
 function ProviderLine({ provider }: { provider: ProviderChoice }) {
   const report = useQuery({ queryKey: ["providers"], queryFn: () => engineOf("a").detect(), staleTime: Infinity });
+  const loaded = useStore(engineOf("a").store, ({ status }) => status === "ready");
+  if (loaded) return null;
   if (!report.data) return <p className="text-2xs text-ink-3">{report.isError ? "What this browser offers could not be read." : "Looking at what this browser offers…"}</p>;
   const { chosen, webgpu, wasm } = report.data;
   const webgpuLine = webgpu.adapter && webgpu.available ? `${webgpu.reason} (${webgpu.adapter})` : webgpu.reason;

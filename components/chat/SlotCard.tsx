@@ -135,14 +135,18 @@ function Ready({ state, onUnload }: { state: EngineState; onUnload: () => void }
           </p>
           <p className="text-2xs text-ink-3">{info.providerReason}</p>
         </div>
-        <Button look="ghost" className="-my-1 h-7 px-2 text-xs" onClick={onUnload}>
+      </div>
+      {memory && <MemoryTable memory={memory} />}
+      <div className="tabular flex items-end gap-2 text-2xs text-ink-3">
+        <p className="min-w-0 flex-1">
+          {formatNumber(info.parameters / 1e6)} M parameters, context {info.contextLength}
+          <br />
+          loaded in {formatDuration(info.timings.totalMs)}
+        </p>
+        <Button look="ghost" className="-mr-2 -mb-1.5 h-7 px-2 text-xs" onClick={onUnload}>
           Unload
         </Button>
       </div>
-      {memory && <MemoryTable memory={memory} />}
-      <p className="tabular text-2xs text-ink-3">
-        {formatNumber(info.parameters / 1e6)} M parameters, context {info.contextLength}, loaded in {formatDuration(info.timings.totalMs)}
-      </p>
     </div>
   );
 }

@@ -14,9 +14,9 @@ export function Toolbar({ family, conversation, busy }: { family: ListedFamily; 
   return (
     <div className="flex h-11 shrink-0 items-center gap-1 border-b border-line px-4 sm:px-6">
       <h1 className="mr-auto truncate text-[13px] font-medium">
-        {family.title}
+        <span className="max-lg:sr-only">{family.title}</span>
         {!none && (
-          <span className="tabular ml-2 font-normal text-ink-3">
+          <span className="tabular font-normal text-ink-3 lg:ml-2">
             {conversation.turns.length} {conversation.turns.length === 1 ? "turn" : "turns"}
           </span>
         )}

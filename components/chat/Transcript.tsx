@@ -1,9 +1,8 @@
 "use client";
 
-import { useEffect, useRef, type ReactNode } from "react";
-import type { Conversation } from "./conversation";
+import { useCallback, useEffect, useRef, type ReactNode, type RefObject } from "react";
+import type { Conversation, Slot } from "./conversation";
 import type { Column, Live } from "./session";
-import type { Slot } from "./conversation";
 import { TurnView } from "./TurnView";
 
 type TranscriptProps = {
@@ -24,20 +23,11 @@ const starters = {
 /** The turns, newest last; follows the text while the reader is at its end. */
 export function Transcript({ conversation, columns, chat, running, onStarter, children }: TranscriptProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
-  useEffect(() => {
-    const element = scroller.current;
-    if (element && atEnd.current) element.scrollTop = element.scrollHeight;
-  }, [conversation]);
-
-  const track = () => {
-    const element = scroller.current;
-    if (element) atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 48;
-  };
+  useFollow(scroller, conversation);
 
   return (
-    <div ref={scroller} onScroll={track} className="min-h-0 flex-1 overflow-y-auto px-4 sm:px-6">
-      <div className={`mx-auto grid gap-8 py-6 ${columns.length > 1 ? "max-w-6xl" : "max-w-4xl"}`}>
+    <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto px-4 sm:px-6">
+      <div className={`mx-auto grid gap-8 py-6 ${columns.length > 1 ? "max-w-6xl" : "max-w-3xl"}`}>
         {children}
         {conversation.turns.length === 0 ? (
           <Empty chat={chat} disabled={columns.length === 0} onStarter={onStarter} />
@@ -60,6 +50,31 @@ export function Transcript({ conversation, columns, chat, running, onStarter, ch
       </div>
     </div>
   );
+}
+
+/** Keeps the end of the text in view, unless the reader has scrolled away from it. On a narrow screen the page itself scrolls. */
+function useFollow(scroller: RefObject<HTMLDivElement | null>, content: unknown): void {
+  const atEnd = useRef(true);
+  const container = useCallback(() => {
+    const own = scroller.current;
+    return own && own.scrollHeight > own.clientHeight + 1 ? own : document.documentElement;
+  }, [scroller]);
+
+  useEffect(() => {
+    const track = () => {
+      const { scrollHeight, scrollTop, clientHeight } = container();
+      atEnd.current = scrollHeight - scrollTop - clientHeight < 64;
+    };
+    // Scroll events of the inner container do not bubble, but they are seen on their way down.
+    document.addEventListener("scroll", track, { capture: true, passive: true });
+    return () => document.removeEventListener("scroll", track, { capture: true });
+  }, [container]);
+
+  useEffect(() => {
+    if (!atEnd.current) return;
+    const element = container();
+    element.scrollTop = element.scrollHeight;
+  }, [content, container]);
 }
 
 function Empty({ chat, disabled, onStarter }: { chat: boolean; disabled: boolean; onStarter: (text: string) => void }) {

@@ -30,7 +30,7 @@ export function BrowserCache() {
 
   const names = new Map(bundles.data?.families.flatMap(({ title, files }) => files.map((file) => [file.sha256, { family: title, name: file.name }] as const)));
   return (
-    <div className="grid gap-3">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-3">
       {remove.isError && <Notice tone="bad" message="The files could not be deleted." action="Close other tabs of this site, then try again." />}
       <div className="flex flex-wrap items-center gap-3">
         <p className="tabular text-ink-2">

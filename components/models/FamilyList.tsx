@@ -18,7 +18,7 @@ export function FamilyList() {
     return <Notice tone="warn" message="There is no model here." action="Restore public/models from the project's repository, or export a bundle into the home folder." />;
   }
   return (
-    <ul className="grid gap-6">
+    <ul className="grid grid-cols-[minmax(0,1fr)] gap-6">
       {bundles.data.families.map((family) => (
         <li key={family.family}>
           <FamilyCard family={family} />

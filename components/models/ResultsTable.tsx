@@ -6,7 +6,7 @@ import type { ResultEntry, ResultsFile } from "@/lib/home/results";
 export function ResultsTable({ files }: { files: ResultsFile[] }) {
   if (files.length === 0) return <p className="text-ink-2">There are no results yet. Measurements are kept in results/.</p>;
   return (
-    <div className="grid gap-6">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-6">
       {files.map((file) =>
         "problem" in file ? (
           <Notice key={file.name} tone="warn" message={`results/${file.name}.json cannot be read: ${file.problem}`} action="Measure it again." />

@@ -22,7 +22,7 @@ export function ThemeToggle() {
           title={labels[choice]}
           onClick={() => writeTheme(choice)}
           className={`grid size-6 place-items-center rounded-[5px] ${
-            theme === choice ? "bg-surface text-ink shadow-sm" : "text-ink-3 hover:text-ink"
+            theme === choice ? "bg-raised text-ink shadow-sm" : "text-ink-3 hover:text-ink"
           }`}
         >
           <Icon name={icons[choice]} />

@@ -60,7 +60,7 @@ export function Segmented<T extends string>({ label, value, options, onChange }:
         {options.map((option) => (
           <label
             key={option.value}
-            className="flex-1 rounded-[5px] px-2 py-1 text-center text-xs whitespace-nowrap text-ink-2 has-checked:bg-surface has-checked:font-medium has-checked:text-ink has-checked:shadow-sm has-focus-visible:outline-2 has-focus-visible:outline-accent has-enabled:cursor-pointer has-disabled:opacity-45"
+            className="flex-1 rounded-[5px] px-2 py-1 text-center text-xs whitespace-nowrap text-ink-2 has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-checked:shadow-sm has-focus-visible:outline-2 has-focus-visible:outline-accent has-enabled:cursor-pointer has-disabled:opacity-45"
           >
             <input
               type="radio"
@@ -110,7 +110,7 @@ export function NumberField({ label, hint, value, min, max, step, onChange, disa
         step={step}
         disabled={disabled}
         onChange={(event) => set(event.target.value)}
-        className="tabular row-span-2 h-7 w-full [appearance:textfield] rounded-md border border-line bg-surface px-2 text-right text-xs"
+        className="tabular row-span-2 plain-number h-7 w-full rounded-md border border-line bg-surface px-2 text-right text-xs"
       />
       <input
         type="range"
@@ -121,7 +121,7 @@ export function NumberField({ label, hint, value, min, max, step, onChange, disa
         step={step}
         disabled={disabled}
         onChange={(event) => set(event.target.value)}
-        className="h-3 w-full accent-(--ink-2)"
+        className="slider w-full"
       />
     </div>
   );

@@ -21,7 +21,7 @@ export function LayerStrip({ layers, size = "full" }: LayerStripProps) {
   const summary = `${layers.length} layers: ${attention} attention, ${mamba} Mamba`;
   return (
     <div>
-      <div role="img" aria-label={summary} className={`flex gap-px ${size === "full" ? "h-7" : "h-3"}`}>
+      <div role="img" aria-label={summary} className={`flex gap-px ${size === "full" ? "h-6" : "h-3"}`}>
         {layers.map((layer, index) => (
           <span
             key={index}
