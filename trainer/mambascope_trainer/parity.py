@@ -122,20 +122,19 @@ def check_variant(bundle: Bundle, variant: str, model: Llama, prompts: Sequence[
 
 
 def record_case(model: Llama, text: str, ids: Sequence[int], continuation: int) -> dict[str, Any]:
-    """What the browser must reproduce for one prompt: of each position the top logits and the log-sum-exp, of the
-    first and the last one all logits (base64 of little-endian float32), and the greedy continuation."""
+    """What the browser must reproduce for one prompt: of each position the top logits and the log-sum-exp, of
+    the last one all logits (base64 of little-endian float32), and the greedy continuation."""
     logits = prefill_logits(model, ids)
     top = np.argsort(-logits, axis=-1, kind="stable")[:, :TOP]
     values = np.take_along_axis(logits, top, axis=-1)
     tokens, leads = greedy(model, ids, continuation)
-    full = {str(row): base64.b64encode(logits[row].astype("<f4").tobytes()).decode() for row in (0, len(ids) - 1)}
     return {
         "text": text,
         "ids": list(ids),
         "top_ids": top.tolist(),
         "top_logits": [[float(f"{value:.7g}") for value in row] for row in values],
         "logsumexp": [float(f"{value:.9g}") for value in _logsumexp(logits.astype(np.float64))],
-        "full_logits": full,
+        "last_logits": base64.b64encode(logits[-1].astype("<f4").tobytes()).decode(),
         "continuation": tokens,
         "continuation_leads": [float(f"{lead:.4g}") for lead in leads],
     }

@@ -54,5 +54,5 @@ def run(options: argparse.Namespace) -> int:
 def _read_prompts(path: Path) -> list[str]:
     texts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise MambascopeError("prompts", f"{path} is not a JSON list of texts.", "Write one, such as [\"Hello\"].")
+        raise MambascopeError("prompts", f"{path} is not a JSON list of texts.", 'Write one, such as ["Hello"].')
     return texts

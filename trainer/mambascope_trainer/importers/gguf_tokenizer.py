@@ -29,7 +29,8 @@ _LLAMA3_PATTERN = (
 _PRE_TOKENIZERS: dict[str, dict[str, Any]] = {
     "smollm": {
         "type": "Sequence",
-        "pretokenizers": [{"type": "Digits", "individual_digits": True}, _byte_level(use_regex=True)],
+        # The same as Digits(individual_digits), which the browser's package narrows to ASCII digits.
+        "pretokenizers": [_split(r"\p{N}"), _byte_level(use_regex=True)],
     },
     "gpt-2": _byte_level(use_regex=True),
     "llama-bpe": {"type": "Sequence", "pretokenizers": [_split(_LLAMA3_PATTERN), _byte_level(use_regex=False)]},
