@@ -1,6 +1,6 @@
 "use client";
 
-import { useCallback, useEffect, useRef, type ReactNode, type RefObject } from "react";
+import { useEffect, useRef, type ReactNode, type RefObject } from "react";
 import type { Conversation, Slot } from "./conversation";
 import type { Column, Live } from "./session";
 import { TurnView } from "./TurnView";
@@ -55,26 +55,25 @@ export function Transcript({ conversation, columns, chat, running, onStarter, ch
 /** Keeps the end of the text in view, unless the reader has scrolled away from it. On a narrow screen the page itself scrolls. */
 function useFollow(scroller: RefObject<HTMLDivElement | null>, content: unknown): void {
   const atEnd = useRef(true);
-  const container = useCallback(() => {
-    const own = scroller.current;
-    return own && own.scrollHeight > own.clientHeight + 1 ? own : document.documentElement;
-  }, [scroller]);
-
   useEffect(() => {
     const track = () => {
-      const { scrollHeight, scrollTop, clientHeight } = container();
+      const { scrollHeight, scrollTop, clientHeight } = containerOf(scroller.current);
       atEnd.current = scrollHeight - scrollTop - clientHeight < 64;
     };
     // Scroll events of the inner container do not bubble, but they are seen on their way down.
     document.addEventListener("scroll", track, { capture: true, passive: true });
     return () => document.removeEventListener("scroll", track, { capture: true });
-  }, [container]);
+  }, [scroller]);
 
   useEffect(() => {
     if (!atEnd.current) return;
-    const element = container();
+    const element = containerOf(scroller.current);
     element.scrollTop = element.scrollHeight;
-  }, [content, container]);
+  }, [content, scroller]);
+}
+
+function containerOf(scroller: HTMLElement | null): HTMLElement {
+  return scroller && scroller.scrollHeight > scroller.clientHeight + 1 ? scroller : document.documentElement;
 }
 
 function Empty({ chat, disabled, onStarter }: { chat: boolean; disabled: boolean; onStarter: (text: string) => void }) {
