@@ -18,11 +18,11 @@ F64 = npt.NDArray[np.float64]
 
 
 def _silu(x: F64) -> F64:
-    return x / (1 + np.exp(-x))
+    return np.asarray(x / (1 + np.exp(-x)))
 
 
 def _softplus(x: F64) -> F64:
-    return np.logaddexp(0, x)
+    return np.asarray(np.logaddexp(0, x))
 
 
 def _rms_norm(x: F64, weight: F64, eps: float) -> F64:

@@ -2,12 +2,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import ARCHITECTURE, MIXER, mixer_tensors, random_tensors, write_bundle
 
+import mambascope_trainer
 from mambascope_trainer.bundle import Bundle, BundleWriter, Storage, decode, encode
 from mambascope_trainer.bundle.manifest import format_manifest, parse_manifest
 from mambascope_trainer.bundle.shards import MAX_SHARD_BYTES, plan_shards
@@ -15,6 +17,7 @@ from mambascope_trainer.bundle.verify import verify_bundle
 from mambascope_trainer.errors import MambascopeError
 from mambascope_trainer.progress import Progress
 
+SCHEMAS = Path(mambascope_trainer.__file__).parent / "schemas"
 HYBRID = ["attention", "mamba2:half", "attention"]
 
 
@@ -128,6 +131,13 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> str:
     text = (folder / "manifest.json").read_text(encoding="utf-8")
     assert format_manifest(parse_manifest(json.loads(text))) == text
     return text
+
+
+def test_the_manifest_fits_the_schema_of_the_page(document: str) -> None:
+    schema = json.loads((SCHEMAS / "manifest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(document), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(document), "version": 2}, schema)
 
 
 NORM = "model.norm.weight"
