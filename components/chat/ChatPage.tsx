@@ -50,7 +50,7 @@ export function ChatPage() {
 
   return (
     <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:flex-none lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">
-      <aside aria-label="Model and settings" className="border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
+      <aside aria-label="Model and settings" className="relative border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
         <button
           type="button"
           aria-expanded={panelOpen}

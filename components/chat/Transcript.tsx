@@ -26,7 +26,7 @@ export function Transcript({ conversation, columns, chat, running, onStarter, ch
   useFollow(scroller, conversation);
 
   return (
-    <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto px-4 sm:px-6">
+    <div ref={scroller} className="relative min-h-0 flex-1 overflow-y-auto px-4 sm:px-6">
       <div className={`mx-auto grid gap-8 py-6 ${columns.length > 1 ? "max-w-6xl" : "max-w-3xl"}`}>
         {children}
         {conversation.turns.length === 0 ? (

@@ -40,7 +40,7 @@ export function BrowserCache() {
           Delete all
         </Button>
       </div>
-      <div className="overflow-x-auto rounded-xl border border-line bg-surface">
+      <div className="relative overflow-x-auto rounded-xl border border-line bg-surface">
         <table className="w-full min-w-[30rem] text-xs">
           <thead className="text-left text-2xs text-ink-3">
             <tr>

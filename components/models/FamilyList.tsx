@@ -86,7 +86,7 @@ function FamilyCard({ family }: { family: ListedFamily }) {
 function Variants({ family }: { family: ListedFamily }) {
   const sizes = new Map(family.files.map(({ name, bytes }) => [name, bytes]));
   return (
-    <div className="overflow-x-auto border-t border-line">
+    <div className="relative overflow-x-auto border-t border-line">
       <table className="w-full min-w-[34rem] text-[13px]">
         <thead className="text-left text-2xs text-ink-3">
           <tr>
@@ -133,7 +133,7 @@ const states = {
 
 function Files({ files }: { files: ListedFile[] }) {
   return (
-    <div className="overflow-x-auto">
+    <div className="relative overflow-x-auto">
       <table className="w-full min-w-[34rem] text-xs">
         <thead className="text-left text-2xs text-ink-3">
           <tr>

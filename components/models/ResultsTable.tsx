@@ -19,7 +19,7 @@ export function ResultsTable({ files }: { files: ResultsFile[] }) {
               </p>
               <code className="font-mono text-2xs text-ink-3">{file.results.command}</code>
             </header>
-            <div className="overflow-x-auto">
+            <div className="relative overflow-x-auto">
               <table className="w-full min-w-[44rem] text-xs">
                 <thead className="text-left text-2xs text-ink-3">
                   <tr className="border-t border-line">
