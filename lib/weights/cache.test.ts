@@ -111,6 +111,12 @@ describe("the weight cache", () => {
     expect(await cache.open(file)).toBeUndefined();
   });
 
+  it("says that memory is short", async () => {
+    const huge = { ...file, bytes: 2 ** 53 - 1 };
+    const adding = new WeightCache(new MemoryStore()).add(huge, fill);
+    await expect(adding).rejects.toMatchObject({ code: "out-of-memory" });
+  });
+
   it("survives a store that fails otherwise", async () => {
     const store = new FlakyStore();
     store.failAt = "open";

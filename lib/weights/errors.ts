@@ -12,7 +12,7 @@ export type WeightErrorCode =
   | "network"
   | "offline"
   | "quota-exceeded"
-  | "cache-damaged"
+  | "out-of-memory"
   | "cache-unavailable";
 
 /** A failure to read, fetch or keep weights: what went wrong (`message`) and what the user can do (`action`). */

@@ -97,7 +97,7 @@ export async function fetchManifest(url: string, signal?: AbortSignal): Promise<
   let response: Response;
   let text: string;
   try {
-    response = await fetch(url, { cache: "no-cache", signal: signal ?? null });
+    response = await fetch(absolute(url), { cache: "no-cache", signal: signal ?? null });
     text = await response.text();
   } catch (error) {
     signal?.throwIfAborted();
@@ -116,10 +116,15 @@ export async function fetchManifest(url: string, signal?: AbortSignal): Promise<
 
 /** Where a bundle's file is served, with its checksum in the query so that it may be cached for good. */
 export function fileUrl(manifestUrl: string, file: BundleFile): string {
-  const base = typeof location === "undefined" ? undefined : location.href;
-  const url = new URL(file.name, new URL(manifestUrl, base));
+  const url = new URL(file.name, absolute(manifestUrl));
   url.searchParams.set("v", file.sha256.slice(0, 16));
   return url.href;
+}
+
+/** A worker made from a blob has no address that paths could start from, but it has the page's origin. */
+function absolute(url: string): URL {
+  if (typeof location === "undefined") return new URL(url);
+  return new URL(url, location.protocol === "blob:" ? location.origin : location.href);
 }
 
 async function makeLocal(

@@ -1,3 +1,5 @@
+import { WeightError } from "./errors";
+
 /** A stored file that can be read by byte ranges. */
 export interface StoredFile {
   readonly bytes: number;
@@ -59,10 +61,10 @@ export class MemoryStore implements FileStore {
     return Promise.resolve(data && memoryFile(data));
   }
 
-  create(key: string, bytes: number): Promise<PendingFile> {
-    const data = new Uint8Array(bytes);
+  async create(key: string, bytes: number): Promise<PendingFile> {
+    const data = allocate(bytes);
     let length = 0;
-    return Promise.resolve({
+    return {
       write: async (chunk) => {
         data.set(chunk, length);
         length += chunk.byteLength;
@@ -76,7 +78,7 @@ export class MemoryStore implements FileStore {
         return memoryFile(whole);
       },
       discard: async () => undefined,
-    });
+    };
   }
 
   list(): Promise<StoredEntry[]> {
@@ -86,5 +88,18 @@ export class MemoryStore implements FileStore {
   delete(key: string): Promise<void> {
     this.#files.delete(key);
     return Promise.resolve();
+  }
+}
+
+function allocate(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch (error) {
+    throw new WeightError(
+      "out-of-memory",
+      `The browser has no ${Math.ceil(bytes / 2 ** 20)} MiB of memory left for the weights.`,
+      "Close other tabs or choose a smaller model, then load again.",
+      { cause: error },
+    );
   }
 }
