@@ -53,13 +53,17 @@ export function linear(writer: GraphWriter, format: MatrixFormat, x: string, mat
  * columns of the transposed float32 matrix, or from the blocks as MatMulNBits has them.
  */
 export function embedding(writer: GraphWriter, format: MatrixFormat, ids: string, matrix: Matrix): string {
-  const { name, columns } = matrix;
+  const { name, columns, rows } = matrix;
   if (format !== "quantised" || columns % BLOCK !== 0) {
     const gathered = writer.node("Gather", [transposed(writer, matrix), ids], [`${name}/columns`], { axis: 1 });
     return writer.node("Transpose", [gathered], [`${name}/rows`], { perm: [1, 2, 0] });
   }
-  const { codes, scales, zeroPoints, bits } = blocks(writer, matrix);
-  const inputs = zeroPoints ? [codes, ids, scales, zeroPoints] : [codes, ids, scales];
+  const { codes, bits, zeroPoints } = blocks(writer, matrix);
+  // The gather wants scales and zero points of the codes' rank: small copies, beside codes that are shared.
+  const [perBlock, source] = [[rows, columns / BLOCK, 1], { kind: "blocks", tensors: matrix.tensors, bits } as const];
+  const scales = writer.weight(`${name}.gather_scales`, "float32", perBlock, { ...source, part: "scales" });
+  const inputs = [codes, ids, scales];
+  if (zeroPoints) inputs.push(writer.weight(`${name}.gather_zero_points`, "uint8", perBlock, { ...source, part: "zero_points" }));
   const attributes = { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 2 };
   const gathered = writer.node("GatherBlockQuantized", inputs, [`${name}/blocks`], attributes, CONTRIB);
   return writer.node("Reshape", [gathered, writer.shape([1, -1, columns])], [`${name}/rows`]);

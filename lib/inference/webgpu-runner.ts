@@ -1,0 +1,198 @@
+/** Runs a graph on WebGPU, with the key/value cache and the Mamba states in GPU buffers; only logits come back. */
+import type * as Ort from "onnxruntime-web/webgpu";
+import { isInline } from "@/lib/onnx/graph-writer";
+import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
+import type { Runner, RunnerMemory } from "./runner";
+
+/** The cache grows by this many tokens at a time. */
+const CACHE_STEP = 256;
+
+export type WebGpuRunnerOptions = {
+  readonly plan: GraphPlan;
+  readonly contextLength: number;
+  readonly allLogits: boolean;
+  readonly expand: (initialiser: Initialiser) => Uint8Array;
+  /** Called when the device is lost, which ends the runner. */
+  readonly onLost?: (error: DeviceLostError) => void;
+};
+
+type Slot = {
+  readonly state: StateTensor;
+  current: GPUBuffer | null;
+  /** Where the next run writes; the same buffer for a cache, which is written behind what it holds. */
+  next: GPUBuffer | null;
+  snapshot: GPUBuffer | null;
+};
+
+export class WebGpuRunner implements Runner {
+  position = 0;
+  snapshotPosition: number | null = null;
+  readonly contextLength: number;
+  readonly canTruncate: boolean;
+  private capacity = 0;
+  private lost: DeviceLostError | null = null;
+  private disposed = false;
+  private readonly slots: Slot[];
+
+  private constructor(
+    private readonly ort: typeof Ort,
+    private readonly session: Ort.InferenceSession,
+    private readonly device: GPUDevice,
+    private readonly options: WebGpuRunnerOptions,
+  ) {
+    this.contextLength = options.contextLength;
+    this.canTruncate = options.plan.state.every(isCache);
+    this.slots = options.plan.state.map((state) => {
+      if (isCache(state)) return { state, current: null, next: null, snapshot: null };
+      return { state, current: this.buffer(sizeOf(state, 0)), next: this.buffer(sizeOf(state, 0)), snapshot: null };
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (this.disposed || reason === "destroyed") return;
+      this.lost = new DeviceLostError(message);
+      options.onLost?.(this.lost);
+    });
+  }
+
+  static async create(ort: typeof Ort, options: WebGpuRunnerOptions): Promise<WebGpuRunner> {
+    const { plan, expand } = options;
+    const outputs = Object.fromEntries(plan.state.map(({ output }) => [output, "gpu-buffer" as const]));
+    try {
+      const session = await ort.InferenceSession.create(plan.model, {
+        executionProviders: [{ name: "webgpu" }],
+        externalData: plan.initialisers.filter((initialiser) => !isInline(initialiser)).map((initialiser) => ({ path: initialiser.name, data: expand(initialiser) })),
+        preferredOutputLocation: { [LOGITS]: "cpu", ...outputs },
+      });
+      return new WebGpuRunner(ort, session, await ort.env.webgpu.device, options);
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  async forward(tokens: readonly number[]): Promise<Float32Array> {
+    if (this.lost) throw this.lost;
+    const { ort, options } = this;
+    const count = tokens.length;
+    const total = this.position + count;
+    this.reserveCache(total);
+    const feeds: Record<string, Ort.Tensor> = { [INPUT_IDS]: new ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, count]) };
+    if (options.plan.attentionLengths) {
+      feeds[SEQLENS_K] = new ort.Tensor("int32", Int32Array.of(total - 1), [1]);
+      feeds[TOTAL_SEQUENCE_LENGTH] = new ort.Tensor("int32", Int32Array.of(total), []);
+    }
+    const fetches: Record<string, Ort.Tensor | null> = { [LOGITS]: null };
+    for (const { state, current, next } of this.slots) {
+      if (!current || !next) throw new Error(`No buffer for ${state.input}.`);
+      const dims = shapeOf(state, this.capacity);
+      feeds[state.input] = ort.Tensor.fromGpuBuffer(current, { dataType: "float32", dims });
+      fetches[state.output] = ort.Tensor.fromGpuBuffer(next, { dataType: "float32", dims });
+    }
+    let logits: Float32Array;
+    try {
+      const results = await this.session.run(feeds, fetches);
+      logits = results[LOGITS]?.data as Float32Array;
+    } catch (error) {
+      throw this.lost ?? translate(error);
+    }
+    for (const slot of this.slots) [slot.current, slot.next] = [slot.next, slot.current];
+    this.position = total;
+    return logits;
+  }
+
+  reset(): void {
+    this.position = 0;
+    const encoder = this.device.createCommandEncoder();
+    for (const { state, current } of this.slots) if (current && !isCache(state)) encoder.clearBuffer(current);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The cache is only ever written behind what it holds, so a snapshot of it is its length; the Mamba states are copied. */
+  saveSnapshot(): Promise<void> {
+    for (const slot of this.slots) if (!isCache(slot.state)) slot.snapshot ??= this.buffer(sizeOf(slot.state, 0));
+    this.copyStates(({ current, snapshot }) => [current, snapshot]);
+    this.snapshotPosition = this.position;
+    return Promise.resolve();
+  }
+
+  restoreSnapshot(): Promise<void> {
+    if (this.snapshotPosition === null) throw new Error("There is no snapshot.");
+    this.copyStates(({ current, snapshot }) => [snapshot, current]);
+    this.position = this.snapshotPosition;
+    return Promise.resolve();
+  }
+
+  truncate(position: number): void {
+    if (!this.canTruncate) throw new Error("A recurrent state cannot be cut back.");
+    this.position = Math.min(this.position, position);
+    if (this.snapshotPosition !== null && this.snapshotPosition > position) this.snapshotPosition = null;
+  }
+
+  memory(): RunnerMemory {
+    const total = (value: (slot: Slot) => number): number => this.slots.reduce((sum, slot) => sum + value(slot), 0);
+    const held = ({ current, next, snapshot }: Slot): number =>
+      (current?.size ?? 0) + (next && next !== current ? next.size : 0) + (snapshot?.size ?? 0);
+    return {
+      weightBytes: this.options.plan.weightBytes,
+      kvBytes: total(({ state }) => (isCache(state) ? sizeOf(state, this.position) : 0)),
+      stateBytes: total(({ state }) => (isCache(state) ? 0 : sizeOf(state, 0))),
+      snapshotBytes: total(({ snapshot }) => snapshot?.size ?? 0),
+      reservedBytes: total(held),
+      heapBytes: null,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const { current, next, snapshot } of this.slots) for (const buffer of [current, next, snapshot]) buffer?.destroy();
+    if (!this.lost) await this.session.release();
+  }
+
+  private buffer(bytes: number): GPUBuffer {
+    return this.device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+  }
+
+  private copyStates(between: (slot: Slot) => [GPUBuffer | null, GPUBuffer | null]): void {
+    const encoder = this.device.createCommandEncoder();
+    for (const slot of this.slots) {
+      if (isCache(slot.state)) continue;
+      const [from, to] = between(slot);
+      if (from && to) encoder.copyBufferToBuffer(from, 0, to, 0, from.size);
+    }
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** Makes room for `total` tokens: new buffers, with the heads' rows copied to their new places. */
+  private reserveCache(total: number): void {
+    if (!this.options.plan.attentionLengths || total <= this.capacity) return;
+    const capacity = Math.max(total, Math.min(this.contextLength, Math.ceil(total / CACHE_STEP) * CACHE_STEP));
+    const encoder = this.device.createCommandEncoder();
+    const old: GPUBuffer[] = [];
+    for (const slot of this.slots) {
+      if (!isCache(slot.state)) continue;
+      const [, groups, , width] = shapeOf(slot.state, capacity) as [number, number, number, number];
+      const grown = this.buffer(sizeOf(slot.state, capacity));
+      const row = 4 * width;
+      for (let group = 0; slot.current && group < groups && this.position > 0; group++) {
+        encoder.copyBufferToBuffer(slot.current, group * this.capacity * row, grown, group * capacity * row, this.position * row);
+      }
+      if (slot.current) old.push(slot.current);
+      slot.current = slot.next = grown;
+    }
+    this.device.queue.submit([encoder.finish()]);
+    for (const buffer of old) buffer.destroy(); // the submitted copies still complete
+    this.capacity = capacity;
+  }
+}
+
+const isCache = ({ kind }: StateTensor): boolean => kind === "key" || kind === "value";
+const shapeOf = (state: StateTensor, past: number): number[] => state.shape.map((size) => (typeof size === "number" ? size : past));
+const sizeOf = (state: StateTensor, past: number): number =>
+  shapeOf(state, past).reduce((product, size) => product * size, BYTES_PER_ELEMENT.float32);
+
+function translate(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/device (is |was )?lost/i.test(text)) return new DeviceLostError(text);
+  if (error instanceof RangeError || /bad_alloc|out of memory|allocation|failed to allocate/i.test(text)) return new OutOfMemoryError(null, null, { cause: error });
+  return new RuntimeError(`The WebGPU runtime failed: ${text}`, { cause: error });
+}
