@@ -5,7 +5,7 @@ import path from "node:path";
 import { syntheticBundle, tinyArchitecture, tinyMamba2 } from "@/lib/onnx/testing";
 import type { Manifest } from "@/lib/weights/manifest";
 
-export type Fault = "none" | "damaged" | "truncated" | "missing" | "wrong-checksum" | "other-version";
+export type Fault = "none" | "damaged" | "truncated" | "missing" | "wrong-checksum" | "other-version" | "to-fetch";
 
 type BundleOptions = { family: string; title: string; seed: number; chat?: boolean; fault?: Fault };
 
@@ -52,6 +52,11 @@ async function breakBundle(folder: string, manifest: Manifest, fault: Fault): Pr
   if (fault === "truncated") await truncate(path.join(folder, shard), Math.floor(promised.bytes / 2));
   if (fault === "missing") await rm(path.join(folder, shard));
   if (fault === "wrong-checksum") written = { ...manifest, files: { ...manifest.files, [shard]: { ...promised, sha256: "0".repeat(64) } } };
+  if (fault === "to-fetch") {
+    const origin = { kind: "gguf-package", package: "no-such-package", version: "1.0", file: "model.gguf", sha256: "0".repeat(64) };
+    written = { ...manifest, base: { ...manifest.base, origin } };
+    await rm(path.join(folder, shard));
+  }
   if (fault === "other-version") written = { ...manifest, version: 99 };
   await writeFile(path.join(folder, "manifest.json"), JSON.stringify(written));
 }

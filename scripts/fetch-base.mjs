@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
 /** @param {Record<string, unknown>} event */
 const printJson = (event) => console.log(JSON.stringify(event));
 
-/** @param {{ type: string, message: string, phase?: string, done?: number, total?: number, action?: string }} event */
+/** @param {{ type: string, message: string, code?: string, phase?: string, done?: number, total?: number, action?: string }} event */
 function printText(event) {
   if (event.type === "progress") {
     const amount = event.phase === "download" && event.total ? ` ${megabytes(event.done ?? 0)} of ${megabytes(event.total)}` : "";

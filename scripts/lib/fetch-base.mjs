@@ -31,7 +31,8 @@ export async function fetchBase({ family, gguf, home, tell }) {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(family)) throw new SetupError("usage", `"${family}" is not a family's name.`, "Name a family such as smollm2-135m-instruct.");
   const shipped = path.join(root, "public", "models", family);
   const target = path.join(home, "models", family);
-  const manifestFile = path.join(shipped, "manifest.json");
+  const manifestFile = [target, shipped].map((folder) => path.join(folder, "manifest.json")).find((file) => existsSync(file));
+  if (!manifestFile) throw new SetupError("manifest", `There is no manifest of ${family}.`, "Restore public/models from the project's repository.");
   const manifest = await readManifest(manifestFile);
 
   const wanted = Object.keys(manifest.files).filter((name) => !existsSync(path.join(shipped, name)));

@@ -6,7 +6,7 @@ import path from "node:path";
 import { root } from "./paths.mjs";
 import { run, SetupError } from "./run.mjs";
 
-const minimum = [3, 11];
+const minimum = { major: 3, minor: 11 };
 
 /** @param {string} python @returns {Promise<number[] | null>} Major and minor version, or null if it does not run. */
 async function versionOf(python) {
@@ -23,12 +23,12 @@ export async function findPython() {
     const version = await versionOf(candidate);
     if (!version) continue;
     const [major = 0, minor = 0] = version;
-    if (major === minimum[0] && minor >= minimum[1]) return candidate;
+    if (major === minimum.major && minor >= minimum.minor) return candidate;
     seen.push(`${candidate} is ${version.join(".")}`);
   }
   throw new SetupError(
     "python",
-    seen.length ? `Python ${minimum.join(".")} or newer is needed; ${seen.join(", ")}.` : "Python was not found.",
+    seen.length ? `Python ${minimum.major}.${minimum.minor} or newer is needed; ${seen.join(", ")}.` : "Python was not found.",
     "Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv), or name one in MAMBASCOPE_PYTHON, then try again.",
   );
 }

@@ -1,0 +1,17 @@
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { testHome } from "../playwright.config";
+import { writeBundle, type Fault } from "./bundles";
+
+const faults: Fault[] = ["damaged", "truncated", "missing", "wrong-checksum", "other-version", "to-fetch"];
+
+/** Fills the home folder of the server under test. */
+export default async function setup(): Promise<void> {
+  await rm(testHome, { recursive: true, force: true });
+  const models = path.join(testHome, "models");
+  await writeBundle(models, { family: "tiny", title: "Tiny", seed: 1 });
+  await writeBundle(models, { family: "tiny-chat", title: "Tiny chat", seed: 2, chat: true });
+  for (const [index, fault] of faults.entries()) {
+    await writeBundle(models, { family: `tiny-${fault}`, title: `Tiny, ${fault}`, seed: 10 + index, fault });
+  }
+}

@@ -1,0 +1,88 @@
+import { createRequire } from "node:module";
+import { expect, test, type Page } from "@playwright/test";
+import { waitReady } from "./lab";
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Violations of WCAG 2.1 A and AA that axe finds, one line each. */
+async function violations(page: Page): Promise<string[]> {
+  await page.addScriptTag({ path: axePath });
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import("axe-core") };
+    const result = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+  });
+}
+
+for (const scheme of ["light", "dark"] as const) {
+  test(`pages are accessible, ${scheme}`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    for (const address of ["/chat?family=tiny&variant=attn50&provider=wasm", "/models", "/explore", "/speculate", "/train"]) {
+      await page.goto(address);
+      if (address.startsWith("/chat")) await waitReady(page);
+      else await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+      if (address === "/models") await expect(page.getByRole("article").first()).toBeVisible();
+      expect(await violations(page), address).toEqual([]);
+    }
+  });
+}
+
+test("the navigation reaches every page, and unbuilt ones say so", async ({ page }) => {
+  await page.goto("/");
+  await expect(page).toHaveURL(/\/chat/);
+  for (const name of ["Explore", "Speculate", "Train"]) {
+    await page.getByRole("link", { name, exact: true }).click();
+    await expect(page.getByRole("heading", { level: 1, name })).toBeVisible();
+    await expect(page.getByText("This page is not built yet.")).toBeVisible();
+  }
+  await page.getByRole("link", { name: "Models", exact: true }).click();
+  await expect(page.getByRole("article", { name: "Tiny", exact: true })).toBeVisible();
+});
+
+test("the chosen theme is there at the first paint of the next visit", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto("/explore");
+  await page.getByRole("radio", { name: "Dark" }).click();
+  await page.goto("/train", { waitUntil: "commit" });
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await page.getByRole("radio", { name: "Follow the system" }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "light");
+});
+
+test("pages are cross-origin isolated and fit a phone", async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const address of ["/chat?family=tiny&variant=attn50&provider=wasm", "/models", "/explore"]) {
+    await page.goto(address);
+    await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+  }
+});
+
+test("a bundle's files are served by ranges, and nothing outside is", async ({ request }) => {
+  const file = "/bundles/tiny/base-00001-of-00001.safetensors";
+  const whole = await request.get(file);
+  const bytes = await whole.body();
+  expect(whole.headers()).toMatchObject({ "accept-ranges": "bytes", "cross-origin-resource-policy": "same-origin" });
+  const etag = whole.headers()["etag"] ?? "";
+
+  const part = await request.get(file, { headers: { Range: "bytes=100-199" } });
+  expect(part.status()).toBe(206);
+  expect(part.headers()["content-range"]).toBe(`bytes 100-199/${bytes.length}`);
+  expect(await part.body()).toEqual(bytes.subarray(100, 200));
+
+  const head = await request.head(file);
+  expect(head.status()).toBe(200);
+  expect(head.headers()["content-length"]).toBe(String(bytes.length));
+  expect((await request.get(file, { headers: { Range: `bytes=${bytes.length}-` } })).status()).toBe(416);
+  expect((await request.get(file, { headers: { "If-None-Match": etag } })).status()).toBe(304);
+  expect((await request.get(`${file}?v=${etag.slice(1, 17)}`)).headers()["cache-control"]).toContain("immutable");
+  for (const outside of ["/bundles/tiny/..%2f..%2fpackage.json", "/bundles/..%2f..%2f/package.json", "/bundles/tiny/.hidden", "/bundles/tiny/%00"]) {
+    expect((await request.get(outside)).status(), outside).toBeGreaterThanOrEqual(400);
+  }
+});
+
+test("another site cannot start a fetch", async ({ request }) => {
+  const answer = await request.post("/api/families/tiny-to-fetch/fetch", { headers: { Origin: "http://example.com" } });
+  expect(answer.status()).toBe(403);
+});
