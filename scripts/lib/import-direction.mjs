@@ -47,7 +47,7 @@ export function importDirection(root) {
       const file = path.relative(root, context.filename).split(path.sep).join("/");
       const from = roomOf(file);
       if (!from) return {};
-      const isTest = /\.test\.tsx?$|(^|\/)testing(\/|\.ts$)/.test(file);
+      const isTest = /\.test\.[jt]sx?$|(^|\/)testing(\/|\.ts$)/.test(file);
       const room = rooms[from];
 
       /** @param {import("estree").Node} node @param {unknown} source */
