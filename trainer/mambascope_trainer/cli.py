@@ -16,10 +16,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-gguf": ("commands.import_gguf", "convert a GGUF file (or a wheel that holds one) to a bundle"),
     "verify": ("commands.verify", "check a bundle: manifest, files, checksums, values"),
     "generate": ("commands.generate", "make training data with a teacher"),
-    "stories": ("commands.stories", "train a tokenizer on stories, pack them, and export a trained stories model"),
+    "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: perplexity, KL, top-1 agreement"),
-    "export": ("commands.export", "add a run's mixers to a bundle"),
+    "export": ("commands.export", "write a run's result into a bundle"),
     "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
 }
 

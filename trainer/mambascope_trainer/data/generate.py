@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,16 +50,16 @@ def generate_rows(
 def generate_stories(
     model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int
 ) -> int:
-    """Sample stories that come to an end within `length` tokens (prompt included); one JSON line each. Returns their number."""
+    """Sample stories of at most `length` tokens (prompt included); one JSON line each that passes `clean_story`. Returns their number."""
     end = tokenizer.token_to_id("<|im_end|>")
-    sampler = TeacherSampler(model, batch, length, None, seed)
+    sampler = TeacherSampler(model, batch, length, None, seed, min_p=0.1, penalised=content_words(tokenizer).to(model.norm.weight.device))
     random, kept, started = Random(seed), 0, time.perf_counter()
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "w", encoding="utf-8") as file:
         for number in range(-(-rows // batch)):
             prompts = [tokenizer.encode(story_request(random), add_special_tokens=False).ids for _ in range(batch)]
             sampled = sampler.sample(prompts, [0.8] * batch, stop=end)
-            for story in _finished(sampled, prompts, end, tokenizer):
+            for story in _stories(sampled, prompts, end, tokenizer):
                 file.write(json.dumps({"text": story}) + "\n")
                 kept += 1
             seconds = time.perf_counter() - started
@@ -66,20 +67,44 @@ def generate_stories(
     return kept
 
 
-def _finished(rows: torch.Tensor, prompts: list[list[int]], end: int, tokenizer: Tokenizer) -> Iterator[str]:
+def _stories(rows: torch.Tensor, prompts: list[list[int]], end: int, tokenizer: Tokenizer) -> Iterator[str]:
     for row, prompt in zip(rows.tolist(), prompts, strict=True):
         answer = row[len(prompt) :]
-        if end in answer:
-            text = clean_story(tokenizer.decode(answer[: answer.index(end)], skip_special_tokens=True))
-            if text is not None:
-                yield text
+        finished = end in answer
+        text = tokenizer.decode(answer[: answer.index(end)] if finished else answer, skip_special_tokens=True)
+        if not finished:  # cut after the last whole sentence
+            text = text[: max(text.rfind(mark) for mark in (". ", '." ', '!" ', "! ", ".\n")) + 2]
+        story = clean_story(text)
+        if story is not None:
+            yield story
+
+
+def content_words(tokenizer: Tokenizer) -> torch.Tensor:
+    """(V,) bool: tokens that begin a lower-case word of four letters or more. A small teacher repeats them in circles;
+    names, short words and punctuation must be free to recur."""
+    texts = (tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size()))
+    return torch.tensor([t.startswith("Ġ") and len(t) > 4 and t[1:].isalpha() and t[1:].islower() for t in texts])
 
 
 def clean_story(text: str) -> str | None:
-    """Plain quotes and dashes; None for what is not a short story in plain ASCII prose."""
+    """Plain quotes and dashes; None for what is not a short story in plain ASCII prose, or goes in circles."""
     for fancy, plain in (("“", '"'), ("”", '"'), ("’", "'"), ("‘", "'"), ("—", " - "), ("–", "-"), ("…", "...")):
         text = text.replace(fancy, plain)
     text = "\n".join(line.strip() for line in text.strip().splitlines() if line.strip())
-    words = len(text.split())
-    plain_prose = text.isascii() and not any(mark in text for mark in ("**", "#", "http", "1.", "- \n", "<", "Title:"))
-    return text if plain_prose and 40 <= words <= 320 and text[-1] in '.!?"' else None
+    if not text.isascii() or any(mark in text for mark in ("**", "#", "http", "1.", "<", "Title:", "[", "{")):
+        return None
+    fits = 50 <= len(text.split()) <= 320 and text[-1] in '.!?"'
+    return text if fits and repeated_share(text) < 0.06 and same_openings(text) < 0.3 else None
+
+
+def repeated_share(text: str) -> float:
+    """Share of the four-word runs of a text that occurred in it before: how much it goes in circles."""
+    words = text.lower().split()
+    runs = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def same_openings(text: str) -> float:
+    """Share of the sentences that open with the commonest two words ("She was …")."""
+    openings = [" ".join(sentence.split()[:2]) for sentence in re.split(r"[.!?]\W+", text) if sentence]
+    return max(openings.count(opening) for opening in openings) / len(openings) if len(openings) > 3 else 0.0

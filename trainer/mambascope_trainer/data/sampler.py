@@ -17,6 +17,9 @@ from ..mixers.attention import Attention, rotate
 from ..model.llama import Layer, Llama
 
 BUCKET = 128
+PREFILL_ROWS = 256
+#: Divides the positive logits of penalised tokens that a row has sampled before (arXiv 1909.05858, section 4.1).
+REPETITION_PENALTY = 1.15
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,13 @@ class TurnMarkers:
 
 
 class TeacherSampler:
-    """Samples rows of `length` tokens from an all-attention Llama. `batch` rows are decoded together."""
+    """Samples rows of `length` tokens from an all-attention Llama. `batch` rows are decoded together.
 
-    def __init__(self, model: Llama, batch: int, length: int, markers: TurnMarkers | None, seed: int) -> None:
-        self.model, self.batch, self.length, self.markers = model, batch, length, markers
+    `min_p` drops tokens less likely than that share of the likeliest; `penalised` (V,) marks tokens that should not recur.
+    """
+
+    def __init__(self, model: Llama, batch: int, length: int, markers: TurnMarkers | None, seed: int, min_p: float = 0.0, penalised: Tensor | None = None) -> None:
+        self.model, self.batch, self.length, self.markers, self.min_p = model, batch, length, markers, min_p
         arch, weight = model.arch, model.embed_tokens.weight
         self.device = weight.device
         shape = (arch.num_hidden_layers, batch, arch.num_key_value_heads, length, arch.head_dim)
@@ -56,6 +62,9 @@ class TeacherSampler:
             self.marker_sizes = torch.tensor([len(e) for e in lists], device=self.device)
         self.cos, self.sin = model.rotary(0, length)
         self.stop = -1
+        self.penalised, self.seen = penalised, None
+        if penalised is not None:
+            self.seen = torch.zeros(batch, arch.vocab_size, dtype=torch.bool, device=self.device)
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
         torch.manual_seed(seed)
 
@@ -74,13 +83,31 @@ class TeacherSampler:
         self.forced.copy_(forced)
         self.rows[:, 0] = self.forced[:, 0]
         self.temperature[:, 0] = torch.tensor(temperatures)
-        for state in (self.role, self.marker, self.left, self.done, self.position):
+        if self.seen is not None:
+            self.seen.zero_()
+        for state in (self.role, self.marker, self.left, self.done):
             state.zero_()
         self.stop = -1 if stop is None else stop
         with torch.no_grad():
-            for step in range(self.length - 1):
+            known = min(map(len, prompts)) - 1
+            self._prefill(known)
+            for step in range(known, self.length - 1):
                 self._run(min((step // BUCKET + 1) * BUCKET, self.length))
         return self.rows[:, : self.length].clone()
+
+    def _prefill(self, known: int) -> None:
+        """Fill the caches with the first `known` tokens of every prompt, some rows at a time."""
+        self.rows[:, : known + 1] = self.forced[:, : known + 1]
+        self.position.fill_(known)
+        if known == 0:
+            return
+        rotary = self.model.rotary(0, known)
+        for rows in torch.arange(self.batch, device=self.device).split(PREFILL_ROWS):
+            x = self.model.embed_tokens(self.rows[rows, :known])
+            for index, layer in enumerate(self.model.layers):
+                x, (keys, values) = layer(x, rotary)
+                self.keys[index, rows, :, :known] = keys
+                self.values[index, rows, :, :known] = values
 
     def _run(self, context: int) -> None:
         if self.device.type != "cuda":
@@ -115,9 +142,17 @@ class TeacherSampler:
             x = x + self._attend(layer.self_attn, index, layer.input_layernorm(x), cos, sin, visible)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         logits = F.linear(self.model.norm(x), self.model.head_weight).float() / self.temperature
+        if self.seen is not None and self.penalised is not None:
+            self.seen.scatter_(1, current, True)
+            lowered = torch.where(logits > 0, logits / REPETITION_PENALTY, logits * REPETITION_PENALTY)
+            logits = torch.where(self.seen & self.penalised, lowered, logits)
         # Exponential race: argmax of p / Exp(1) draws from p.
         noise = torch.empty_like(logits).exponential_()
-        drawn = (logits.softmax(dim=-1) / noise).argmax(dim=-1)
+        probabilities = logits.softmax(dim=-1)
+        if self.min_p:
+            least = self.min_p * probabilities.amax(dim=-1, keepdim=True)
+            probabilities = probabilities.where(probabilities >= least, 0.0)
+        drawn = (probabilities / noise).argmax(dim=-1)
         token = self._next_token(current[:, 0], drawn)
         self.position += 1
         self.rows.scatter_(1, self.position.expand(self.batch, 1), token[:, None])
