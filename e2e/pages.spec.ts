@@ -72,8 +72,7 @@ test("a bundle's files are served by ranges, and nothing outside is", async ({ r
   expect(await part.body()).toEqual(bytes.subarray(100, 200));
 
   const head = await request.head(file);
-  expect(head.status()).toBe(200);
-  expect(head.headers()["content-length"]).toBe(String(bytes.length));
+  expect([head.status(), head.headers()["etag"], (await head.body()).length]).toEqual([200, etag, 0]);
   expect((await request.get(file, { headers: { Range: `bytes=${bytes.length}-` } })).status()).toBe(416);
   expect((await request.get(file, { headers: { "If-None-Match": etag } })).status()).toBe(304);
   expect((await request.get(`${file}?v=${etag.slice(1, 17)}`)).headers()["cache-control"]).toContain("immutable");

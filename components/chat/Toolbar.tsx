@@ -39,7 +39,7 @@ function ExportButton({ kind, disabled, onClick }: { kind: string; disabled: boo
       aria-label={`Export as ${kind}`}
       className="h-7 rounded-md px-2 text-2xs font-medium text-ink-3 hover:bg-sunken hover:text-ink disabled:pointer-events-none disabled:opacity-40"
     >
-      {kind === "Markdown" ? ".md" : ".json"}
+      {kind}
     </button>
   );
 }

@@ -76,6 +76,7 @@ export async function respondWithFile(request: Request, file: LocatedFile): Prom
   }
   const { start, end } = wanted ?? { start: 0, end: file.bytes - 1 };
   if (wanted) headers.set("Content-Range", `bytes ${start}-${end}/${file.bytes}`);
+  // The framework may send the body in chunks instead and leave this out; readers know the size from the manifest.
   headers.set("Content-Length", String(end - start + 1));
   const body = request.method === "HEAD" ? null : streamFile(await open(/* turbopackIgnore: true */ file.path), start, end);
   return new Response(body, { status: wanted ? 206 : 200, headers });
