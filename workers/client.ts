@@ -89,12 +89,16 @@ export function createInferenceClient(start: () => WorkerLike = startWorker): In
     for (const entry of waiting) entry.reject(error);
   };
 
+  /** The session is gone, and what it held with it: a new worker starts clean. */
+  const endWorker = (error: InferenceError): void => {
+    worker?.terminate();
+    worker = null;
+    failAll(error);
+    for (const listener of faultListeners) listener(error);
+  };
+
   const receive = (answer: Answer): void => {
-    if (answer.type === "fault") {
-      const error = new InferenceError(answer.error);
-      for (const listener of faultListeners) listener(error);
-      return;
-    }
+    if (answer.type === "fault") return endWorker(new InferenceError(answer.error));
     const entry = pending.get(answer.id);
     if (!entry) return;
     if (answer.type === "progress") return entry.onProgress?.(answer.progress);
@@ -109,15 +113,8 @@ export function createInferenceClient(start: () => WorkerLike = startWorker): In
     const started = start();
     started.onmessage = (event: MessageEvent) => receive(event.data as Answer);
     started.onerror = (event: ErrorEvent) => {
-      started.terminate();
-      if (worker === started) worker = null;
-      const error = new InferenceError({
-        code: "internal",
-        message: `The inference worker stopped: ${event.message || "unknown error"}.`,
-        action: "Load the model again.",
-      });
-      failAll(error);
-      for (const listener of faultListeners) listener(error);
+      const message = `The inference worker stopped: ${event.message || "unknown error"}.`;
+      if (worker === started) endWorker(new InferenceError({ code: "internal", message, action: "Load the model again." }));
     };
     worker = started;
     return started;

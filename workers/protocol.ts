@@ -12,10 +12,11 @@ export type ProviderChoice = z.infer<typeof providerChoiceSchema>;
 export type Provider = Exclude<ProviderChoice, "auto">;
 
 /**
- * How matrices are held. `f32`: expanded to float32, equal to the trainer's numbers (the parity mode). `int8`: eight-bit weights
- * and activations (WebAssembly only). `quantised`: four- and eight-bit blocks (WebGPU only). `auto`: the provider's best choice.
+ * How matrices are held. `f32`: expanded to float32, equal to the trainer's numbers (the parity mode). `quantised`: four- and
+ * eight-bit blocks (WebGPU only). `auto`: the provider's best choice: `f32` on WebAssembly, where it is also the fastest,
+ * `quantised` on WebGPU.
  */
-export const precisionSchema = z.enum(["auto", "f32", "int8", "quantised"]);
+export const precisionSchema = z.enum(["auto", "f32", "quantised"]);
 export type PrecisionChoice = z.infer<typeof precisionSchema>;
 export type Precision = Exclude<PrecisionChoice, "auto">;
 

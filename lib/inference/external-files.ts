@@ -5,17 +5,14 @@ import type { ExternalData } from "./wasm-module";
 
 /**
  * Mountable files by name. Each expands its weights on the one read that session creation makes, so that no more than one expanded
- * matrix is ever held beside the heap. `onRead` is told the bytes of each.
+ * matrix is ever held beside the heap.
  */
-export function lazyFiles(plan: GraphPlan, expand: (initialiser: Initialiser) => Uint8Array, onRead?: (bytes: number) => void): Map<string, ExternalData> {
+export function lazyFiles(plan: GraphPlan, expand: (initialiser: Initialiser) => Uint8Array): Map<string, ExternalData> {
   const files = new Map<string, ExternalData>();
   for (const initialiser of plan.initialisers) {
     if (isInline(initialiser)) continue;
     const { name, bytes } = initialiser;
-    const subarray = (begin: number, end: number): Uint8Array => {
-      onRead?.(bytes);
-      return expand(initialiser).subarray(begin, end);
-    };
+    const subarray = (begin: number, end: number): Uint8Array => expand(initialiser).subarray(begin, end);
     files.set(name, { byteLength: bytes, subarray });
   }
   return files;

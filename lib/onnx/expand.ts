@@ -28,10 +28,6 @@ export function createExpander(lookup: TensorLookup): (initialiser: Initialiser)
         return viewBytes(vector(lookup(source.tensor), source.map));
       case "transposed":
         return viewBytes(stackTransposed(source.tensors.map(lookup)));
-      case "int8": {
-        const parts = partsOf(`int8 ${source.tensors.join()}`, () => int8Parts(source.tensors.map(lookup)));
-        return parts[source.part] ?? missing(source.part);
-      }
       case "blocks": {
         const parts = partsOf(`blocks${source.bits} ${source.tensors.join()}`, () => blockParts(source.tensors.map(lookup), source.bits));
         return parts[source.part] ?? missing(source.part);
@@ -79,19 +75,6 @@ function stackTransposed(tensors: readonly StoredTensor[]): Float32Array {
     begin += rows;
   }
   return out;
-}
-
-/** Symmetric int8 with one scale a row (an output channel), transposed. */
-function int8Parts(tensors: readonly StoredTensor[]): { codes: Uint8Array; scales: Uint8Array } {
-  const columns = tensors[0]?.shape[1] ?? 0;
-  const rows = tensors.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
-  const values = stackTransposed(tensors);
-  const scales = new Float32Array(rows);
-  for (let c = 0; c < columns; c++) for (let r = 0; r < rows; r++) scales[r] = Math.max(scales[r]!, Math.abs(values[c * rows + r]!));
-  for (let r = 0; r < rows; r++) scales[r] = scales[r]! / 127 || 1;
-  const codes = new Int8Array(values.length);
-  for (let c = 0, i = 0; c < columns; c++) for (let r = 0; r < rows; r++, i++) codes[i] = Math.round(values[i]! / scales[r]!);
-  return { codes: viewBytes(codes), scales: viewBytes(scales) };
 }
 
 function blockParts(tensors: readonly StoredTensor[], bits: 4 | 8): Readonly<Record<string, Uint8Array>> {

@@ -8,7 +8,7 @@ const CONTRIB_OPSET = 1;
 export const CONTRIB = "com.microsoft";
 
 /** onnx.TensorProto.DataType */
-const DATA_TYPE: Readonly<Record<TensorType, number>> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 };
+const DATA_TYPE: Readonly<Record<TensorType, number>> = { float32: 1, uint8: 2, int32: 6, int64: 7 };
 /** onnx.AttributeProto.AttributeType */
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 

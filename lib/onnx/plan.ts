@@ -1,8 +1,8 @@
 /** What a built graph tells its runner: inputs, outputs, state, and where the bytes of each initialiser come from. */
 
-export type TensorType = "float32" | "uint8" | "int8" | "int32" | "int64";
+export type TensorType = "float32" | "uint8" | "int32" | "int64";
 
-export const BYTES_PER_ELEMENT: Readonly<Record<TensorType, number>> = { float32: 4, uint8: 1, int8: 1, int32: 4, int64: 8 };
+export const BYTES_PER_ELEMENT: Readonly<Record<TensorType, number>> = { float32: 4, uint8: 1, int32: 4, int64: 8 };
 
 /** A dimension: a number, or the name of one that changes from run to run. */
 export type Dimension = number | string;
@@ -25,8 +25,6 @@ export type WeightSource =
   | { readonly kind: "vector"; readonly tensor: string; readonly map: "none" | "negative_exp" }
   /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. */
   | { readonly kind: "transposed"; readonly tensors: readonly string[] }
-  /** int8 with one scale a row, transposed; part "codes" [columns, rows] or "scales" [rows]. */
-  | { readonly kind: "int8"; readonly tensors: readonly string[]; readonly part: "codes" | "scales" }
   /** Blocks of 32 along the columns, `bits` wide, in the layout of MatMulNBits. */
   | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart }
   /** Computed here, not from the bundle. */
