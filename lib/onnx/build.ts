@@ -58,6 +58,9 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
   if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
   const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
   linear(writer, format, normed, head, LOGITS);
+  // The runtime repacks each weight into a new place a little larger than the old. With the greatest weight first, the place that it
+  // frees takes the others; with it last, nearly each of them takes new memory (890 MB of heap instead of 712, for 570 MB of weights).
+  writer.lastNodeFirst();
 
   return {
     model: writer.serialise(),

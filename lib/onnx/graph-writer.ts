@@ -66,6 +66,12 @@ export class GraphWriter {
     return first;
   }
 
+  /** Puts the node added last before all others; the runtime sorts nodes itself, but works on weights in the order of the file. */
+  lastNodeFirst(): void {
+    const last = this.nodes.pop();
+    if (last) this.nodes.unshift(last);
+  }
+
   get nodeCount(): number {
     return this.nodes.length;
   }

@@ -39,26 +39,35 @@ export function blockForm(codecs: readonly Codec[]): { bits: 4 | 8; zeroPoints: 
 export function linear(writer: GraphWriter, format: MatrixFormat, x: string, matrix: Matrix, y = `${matrix.name}/out`): string {
   const { rows, columns } = matrix;
   if (format === "f32" || columns % BLOCK !== 0) return writer.node("MatMul", [x, transposed(writer, matrix)], [y]);
-  const { codes, scales, zeroPoints, bits } = blocks(writer, matrix);
-  const inputs = zeroPoints ? [x, codes, scales, zeroPoints] : [x, codes, scales];
+  const { bits, zeroPoints } = blockForm(matrix.codecs);
+  const [perRow, source] = [columns / BLOCK, { kind: "blocks", tensors: matrix.tensors, bits } as const];
+  const scales = writer.weight(`${matrix.name}.scales`, "float32", [rows, perRow], { ...source, part: "scales" });
+  const inputs = [x, blockCodes(writer, matrix), scales];
+  if (zeroPoints) inputs.push(writer.weight(`${matrix.name}.zero_points`, "uint8", [rows, perRow], { ...source, part: "zero_points" }));
+  // No accuracy_level: at 4 the WebGPU kernel rounds the activations to eight bits.
   return writer.node("MatMulNBits", inputs, [y], { K: columns, N: rows, bits, block_size: BLOCK }, CONTRIB);
 }
 
 /**
- * The rows of the embedding for `ids` (1, T): (1, T, columns). It shares its one copy with a tied LM head: gathered along the
- * columns of the transposed float32 matrix, or from the blocks as MatMulNBits has them.
+ * The rows of the embedding for `ids` (1, T): (1, T, columns).
+ *
+ * Stored in a symmetric block codec it is gathered from the blocks, on any provider: the decoded numbers are the same. In the quantised
+ * form a tied LM head reads the same blocks; in float32 the head has its own transposed matrix, which the runtime repacks and then
+ * frees only if nothing else reads it, so that sharing it would cost more memory than it saves. Other codecs are gathered from
+ * that matrix all the same, along its columns.
  */
 export function embedding(writer: GraphWriter, format: MatrixFormat, ids: string, matrix: Matrix): string {
-  const { name, columns, rows } = matrix;
-  if (format !== "quantised" || columns % BLOCK !== 0) {
+  const { name, columns, rows, codecs } = matrix;
+  const asStored = codecs.every((codec) => codec === "q8_0" || codec === "q4_0");
+  if ((format === "f32" && !asStored) || columns % BLOCK !== 0) {
     const gathered = writer.node("Gather", [transposed(writer, matrix), ids], [`${name}/columns`], { axis: 1 });
     return writer.node("Transpose", [gathered], [`${name}/rows`], { perm: [1, 2, 0] });
   }
-  const { codes, bits, zeroPoints } = blocks(writer, matrix);
+  const { bits, zeroPoints } = blockForm(codecs);
   // The gather wants scales and zero points of the codes' rank: small copies, beside codes that are shared.
   const [perBlock, source] = [[rows, columns / BLOCK, 1], { kind: "blocks", tensors: matrix.tensors, bits } as const];
   const scales = writer.weight(`${name}.gather_scales`, "float32", perBlock, { ...source, part: "scales" });
-  const inputs = [codes, ids, scales];
+  const inputs = [blockCodes(writer, matrix), ids, scales];
   if (zeroPoints) inputs.push(writer.weight(`${name}.gather_zero_points`, "uint8", perBlock, { ...source, part: "zero_points" }));
   const attributes = { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 2 };
   const gathered = writer.node("GatherBlockQuantized", inputs, [`${name}/blocks`], attributes, CONTRIB);
@@ -69,19 +78,7 @@ function transposed(writer: GraphWriter, { name, tensors, rows, columns }: Matri
   return writer.weight(`${name}.f32`, "float32", [columns, rows], { kind: "transposed", tensors });
 }
 
-function blocks(
-  writer: GraphWriter,
-  { name, tensors, codecs, rows, columns }: Matrix,
-): { codes: string; scales: string; zeroPoints: string | null; bits: 4 | 8 } {
-  const { bits, zeroPoints } = blockForm(codecs);
-  const perRow = columns / BLOCK;
-  const source = { kind: "blocks", tensors, bits } as const;
-  return {
-    bits,
-    codes: writer.weight(`${name}.codes`, "uint8", [rows, perRow, (BLOCK * bits) / 8], { ...source, part: "codes" }),
-    scales: writer.weight(`${name}.scales`, "float32", [rows, perRow], { ...source, part: "scales" }),
-    zeroPoints: zeroPoints
-      ? writer.weight(`${name}.zero_points`, "uint8", [rows, Math.ceil((perRow * bits) / 8)], { ...source, part: "zero_points" })
-      : null,
-  };
+function blockCodes(writer: GraphWriter, { name, tensors, codecs, rows, columns }: Matrix): string {
+  const { bits } = blockForm(codecs);
+  return writer.weight(`${name}.codes`, "uint8", [rows, columns / BLOCK, (BLOCK * bits) / 8], { kind: "blocks", tensors, bits, part: "codes" });
 }
