@@ -20,7 +20,7 @@ export async function writeBundle(models: string, { family, title, seed, chat = 
     sets: { tiny: tinyMamba2() },
     seed,
   });
-  const files = new Map<string, Uint8Array>(made.files);
+  const files = new Map<string, Uint8Array>([...made.files].map(([name, data]) => [name, name.endsWith(".safetensors") ? withoutPrefix(data, "tiny.") : data]));
   files.set("tokenizer.json", text(byteTokenizer()));
   files.set("tokenizer_config.json", text({ tokenizer_class: "PreTrainedTokenizerFast", eos_token: endOfText, ...(chat ? { chat_template: chatTemplate } : {}) }));
   const manifest: Manifest = {
@@ -42,6 +42,15 @@ export async function writeBundle(models: string, { family, title, seed, chat = 
   await mkdir(folder, { recursive: true });
   for (const [name, data] of files) await writeFile(path.join(folder, name), data);
   await breakBundle(folder, manifest, fault);
+}
+
+/** The same shard with its set's tensors under their own names; the header keeps its length, so that no range moves. */
+function withoutPrefix(shard: Uint8Array, prefix: string): Uint8Array {
+  const length = Number(new DataView(shard.buffer, shard.byteOffset).getBigUint64(0, true));
+  const header = new TextDecoder().decode(shard.subarray(8, 8 + length));
+  const copy = shard.slice();
+  copy.set(new TextEncoder().encode(header.replaceAll(`"${prefix}`, '"').padEnd(length)), 8);
+  return copy;
 }
 
 async function breakBundle(folder: string, manifest: Manifest, fault: Fault): Promise<void> {
