@@ -15,6 +15,8 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       eqeqeq: "error",
+      // A rule about Next pages that takes every variable of this name for CommonJS.
+      "@next/next/no-assign-module-variable": "off",
       "max-lines": ["error", { max: 400, skipBlankLines: true, skipComments: true }],
     },
   },
