@@ -89,12 +89,6 @@ export type GenerateRequest = {
   readonly onPrefill?: (done: number, total: number) => void;
 };
 
-/**
- * Prompt tokens read at a time. On WebAssembly throughput is flat from 16 tokens on (about 105 tokens/s at 135M parameters on one
- * thread), so a small chunk costs nothing and lets a stop through; a GPU wants larger ones.
- */
-const CHUNK = { wasm: 32, webgpu: 128 } as const;
-
 export class Model {
   readonly context: Context;
 
@@ -133,7 +127,7 @@ export class Model {
       maxTokens,
       stopTokens: new Set(stopAtEos ? this.details.eos : []),
       contextLength: this.description.contextLength,
-      chunk: CHUNK[this.description.provider],
+      chunk: this.runner.chunk,
       decode: (tokens) => this.tokenizer.decode(tokens),
       ...(signal ? { signal } : {}),
       ...(onPrefill ? { onPrefill } : {}),
@@ -147,7 +141,7 @@ export class Model {
     this.context.clear();
     const width = this.description.vocabularySize;
     const out = new Float32Array(tokens.length * width);
-    const step = stepwise ? 1 : CHUNK[this.description.provider];
+    const step = stepwise ? 1 : this.runner.chunk;
     for (let begin = 0; begin < tokens.length; begin += step) {
       await turn();
       signal?.throwIfAborted();
@@ -208,9 +202,7 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
     const created = performance.now();
     signal?.throwIfAborted();
     progress("warmup", "Warming up", 0, 1, "steps");
-    await runner.forward([0]);
-    runner.reset();
-    if (runner.canTruncate) runner.truncate(0);
+    await runner.warmUp();
     progress("warmup", "Ready", 1, 1, "steps");
     const account = accountFor(config, manifest.mixer_sets);
     const ended = performance.now();

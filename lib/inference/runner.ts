@@ -15,8 +15,12 @@ export interface Runner {
   /** Tokens that the state holds. */
   readonly position: number;
   readonly contextLength: number;
+  /** How many prompt tokens to read at a time. */
+  chunk: number;
   /** Reads tokens; returns the logits after the last one, or after each one if the graph was built so. Valid until the next call. */
   forward(tokens: readonly number[]): Promise<Float32Array>;
+  /** Compiles and allocates what the first run would, and leaves the empty state. */
+  warmUp(): Promise<void>;
   /** Back to the empty state. */
   reset(): void;
   /** Keeps the present state, in place of an earlier snapshot. */

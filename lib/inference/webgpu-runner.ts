@@ -5,6 +5,14 @@ import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGITS,
 import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
 import type { Runner, RunnerMemory } from "./runner";
 
+/** Tokens of a prompt read at a time. */
+const LARGE_CHUNK = 128;
+/**
+ * From 32 tokens on the fused attention takes another kernel, which is wrong on adapters whose subgroups are narrower than eight
+ * (seen with SwiftShader's four).
+ */
+const SAFE_CHUNK = 31;
+
 /** The cache grows by this many tokens at a time. */
 const CACHE_STEP = 256;
 
@@ -28,6 +36,7 @@ type Slot = {
 export class WebGpuRunner implements Runner {
   position = 0;
   snapshotPosition: number | null = null;
+  chunk: number;
   readonly contextLength: number;
   readonly canTruncate: boolean;
   private capacity = 0;
@@ -43,6 +52,8 @@ export class WebGpuRunner implements Runner {
   ) {
     this.contextLength = options.contextLength;
     this.canTruncate = options.plan.state.every(isCache);
+    const narrow = device.features.has("subgroups") && (device.adapterInfo.subgroupMinSize ?? 8) < 8;
+    this.chunk = options.plan.attentionLengths && narrow ? SAFE_CHUNK : LARGE_CHUNK;
     this.slots = options.plan.state.map((state) => {
       if (isCache(state)) return { state, current: null, next: null, snapshot: null };
       return { state, current: this.buffer(sizeOf(state, 0)), next: this.buffer(sizeOf(state, 0)), snapshot: null };
@@ -97,6 +108,30 @@ export class WebGpuRunner implements Runner {
     for (const slot of this.slots) [slot.current, slot.next] = [slot.next, slot.current];
     this.position = total;
     return logits;
+  }
+
+  /**
+   * Reads a few made-up tokens, which compiles the shaders, and leaves the empty state. Long chunks are held against short ones on
+   * this very device: where they disagree, short ones are used from then on.
+   */
+  async warmUp(): Promise<void> {
+    const width = Number(this.options.plan.outputs.find(({ name }) => name === LOGITS)?.shape.at(-1));
+    const tokens = Array.from({ length: 48 }, (_, index) => (index * 7919 + 1) % width);
+    const read = async (sizes: readonly number[]): Promise<Float32Array> => {
+      this.reset();
+      let logits = new Float32Array();
+      for (let begin = 0, turn = 0; turn < sizes.length; begin += sizes[turn++] ?? 0) {
+        logits = Float32Array.from(await this.forward(tokens.slice(begin, begin + (sizes[turn] ?? 0))));
+      }
+      return logits.subarray(-width);
+    };
+    if (this.chunk > SAFE_CHUNK && this.contextLength >= tokens.length) {
+      const [long, short] = [await read([48]), await read([24, 24])];
+      const spread = Math.max(...short) - Math.min(...short);
+      if (long.some((value, index) => !(Math.abs(value - (short[index] ?? NaN)) < 0.05 * spread))) this.chunk = SAFE_CHUNK;
+    }
+    await read([1]);
+    this.reset();
   }
 
   reset(): void {
