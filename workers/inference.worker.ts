@@ -1,13 +1,10 @@
 /** The inference worker: validates requests, runs them one after the other over lib/inference, and answers with data. */
-import { HybridConfigError } from "@/lib/hybrid/config";
-import { PatternError } from "@/lib/hybrid/pattern";
-import { InferenceFailure } from "@/lib/inference/errors";
+import { NoModelError } from "@/lib/inference/errors";
+import { failureData } from "@/lib/inference/failure-data";
 import { loadModel, type Model } from "@/lib/inference/model";
 import { detectProviders } from "@/lib/inference/providers";
 import { browserRuntimes } from "@/lib/inference/runtime";
-import { openWeightCache } from "@/lib/weights/cache";
-import { WeightError, type WeightErrorCode } from "@/lib/weights/errors";
-import { type Answer, type ErrorCode, type ErrorData, type ModelInfo, type Request, requestSchema, type Results } from "./protocol";
+import { type Answer, type ModelInfo, type Request, requestSchema, type Results } from "./protocol";
 
 type Job<K extends Request["type"]> = { request: Request & { type: K }; signal: AbortSignal };
 
@@ -42,7 +39,7 @@ async function answer(request: Request, signal: AbortSignal): Promise<void> {
     const transfer = "logits" in result ? [result.logits.buffer as ArrayBuffer] : [];
     send({ id: request.id, type: "result", result }, transfer);
   } catch (error) {
-    const data = describe(error, signal);
+    const data = failureData(error, signal);
     if (data.code === "device_lost" || data.code === "out_of_memory") await free();
     send({ id: request.id, type: "error", error: data });
   }
@@ -73,13 +70,12 @@ async function load({ request: { id, options }, signal }: Job<"load">): Promise<
     { ...options, manifestUrl: `/bundles/${encodeURIComponent(options.family)}/manifest.json` },
     {
       runtimes: browserRuntimes(),
-      cache: await openWeightCache(),
       providers: await detectProviders(),
       signal,
       onProgress: (progress) => send({ id, type: "progress", progress }),
       onLost: (error) => {
         model = null;
-        send({ id: null, type: "fault", error: describe(error, null) });
+        send({ id: null, type: "fault", error: failureData(error) });
       },
     },
   );
@@ -120,31 +116,4 @@ async function free(): Promise<void> {
   const last = model;
   model = null;
   await last?.dispose().catch(() => undefined); // a lost device cannot be released in order
-}
-
-class NoModelError extends Error {}
-
-const weightCodes: Partial<Record<WeightErrorCode, ErrorCode>> = {
-  "manifest-version": "bundle_version",
-  "file-missing": "bundle_missing",
-  "variant-unknown": "bad_request",
-  network: "network",
-  offline: "network",
-};
-
-/** Any failure as data for the page. */
-function describe(error: unknown, signal: AbortSignal | null): ErrorData {
-  if (signal?.aborted && (error === signal.reason || (error instanceof DOMException && error.name === "AbortError"))) {
-    return { code: "cancelled", message: "Cancelled.", action: "Start again when you like." };
-  }
-  if (error instanceof InferenceFailure) return { code: error.code, message: error.message, action: error.action };
-  if (error instanceof WeightError) return { code: weightCodes[error.code] ?? "bundle_damaged", message: error.message, action: error.action };
-  if (error instanceof HybridConfigError) return { code: "bad_request", message: error.message, action: error.action };
-  if (error instanceof PatternError) return { code: "bad_request", message: error.message, action: "Correct the layer pattern." };
-  if (error instanceof NoModelError) return { code: "no_model", message: "No model is loaded.", action: "Load a model first." };
-  if (error instanceof RangeError && /allocation|memory|array length/i.test(error.message)) {
-    return { code: "out_of_memory", message: "There is not enough memory.", action: "Close other tabs or models, or choose a smaller model, then load again." };
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: "internal", message: `The inference worker failed: ${message}`, action: "Load the model again; if it happens again, report it." };
 }

@@ -4,7 +4,7 @@ export abstract class InferenceFailure extends Error {
   abstract readonly action: string;
 }
 
-export type FailureCode = "no_webgpu" | "device_lost" | "out_of_memory" | "context_too_long" | "unsupported" | "bad_request" | "internal";
+export type FailureCode = "no_model" | "no_webgpu" | "device_lost" | "out_of_memory" | "context_too_long" | "unsupported" | "bad_request" | "internal";
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
@@ -24,6 +24,16 @@ export class OutOfMemoryError extends InferenceFailure {
     const what = wanted === null ? "" : ` for another ${megabytes(wanted)}`;
     const beside = held === null ? "" : ` (${megabytes(held)} in use)`;
     super(`There is not enough memory${what}${beside}.`, options);
+  }
+}
+
+export class NoModelError extends InferenceFailure {
+  override readonly name = "NoModelError";
+  readonly code = "no_model";
+  readonly action = "Load a model first.";
+
+  constructor() {
+    super("No model is loaded.");
   }
 }
 

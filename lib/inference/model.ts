@@ -4,7 +4,7 @@ import { formatPattern, parsePattern } from "@/lib/hybrid/pattern";
 import { buildGraph } from "@/lib/onnx/build";
 import { createExpander, type StoredTensor } from "@/lib/onnx/expand";
 import type { GraphPlan, Initialiser } from "@/lib/onnx/plan";
-import type { WeightCache } from "@/lib/weights/cache";
+import { openWeightCache } from "@/lib/weights/cache";
 import { fetchManifest, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
 import { resolveTensors, tensorBytes } from "@/lib/weights/manifest";
 import { Context } from "./context";
@@ -42,7 +42,6 @@ export type LoadProgress = {
 
 export type LoadHooks = {
   readonly runtimes: Runtimes;
-  readonly cache: WeightCache;
   readonly providers: ProviderReport;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
@@ -257,7 +256,7 @@ export function chooseProvider(
 }
 
 async function openBundle(request: LoadRequest, hooks: LoadHooks, progress: ProgressFunction): Promise<LoadedBundle> {
-  const { signal, cache } = hooks;
+  const { signal } = hooks;
   let layers: string | readonly string[];
   if (request.pattern !== undefined) {
     const { architecture } = await fetchManifest(request.manifestUrl, signal);
@@ -265,7 +264,7 @@ async function openBundle(request: LoadRequest, hooks: LoadHooks, progress: Prog
   } else if (request.variant !== undefined) layers = request.variant;
   else throw new BadInputError("Neither a variant nor a pattern was given.");
   return loadBundleFiles(request.manifestUrl, layers, {
-    cache,
+    cache: await openWeightCache(),
     ...(signal ? { signal } : {}),
     onProgress: ({ loaded, total, cached }) => progress("download", cached >= loaded ? "Reading from the cache" : "Downloading", loaded, total),
   });
