@@ -25,6 +25,16 @@ test("a completion model loads and continues a text, and says where it runs", as
   await expect(page.getByTestId("answer")).toHaveCount(1);
 });
 
+test("the family that ships tells a story in words", async ({ page }, { project }) => {
+  await openChat(page, select(project.name, "stories"));
+  await waitReady(page);
+  await chooseGreedy(page);
+  await setNumber(page, "Most tokens", 24);
+  await send(page, "Once upon a time");
+  await waitIdle(page);
+  expect(await page.getByTestId("answer").innerText()).toMatch(/^Once upon a time(,? [\w'"]+[.,!?"]*){8}/);
+});
+
 test("greedy answers are the same again, and the chat keeps several turns", async ({ page }, { project }) => {
   await openChat(page, select(project.name, "tiny-chat"));
   await waitReady(page);

@@ -50,7 +50,11 @@ export function TurnView({ turn, columns, chat, last, live, busy }: TurnViewProp
             <span className="sr-only">You: </span>
             {turn.prompt}
           </p>
-          <div className="flex shrink-0 opacity-0 transition-opacity group-hover/turn:opacity-100 focus-within:opacity-100 [@media(hover:none)]:opacity-100">{actions}</div>
+          <div
+            className={`flex shrink-0 transition-opacity ${last ? "" : "opacity-0 group-hover/turn:opacity-100 focus-within:opacity-100 [@media(hover:none)]:opacity-100"}`}
+          >
+            {actions}
+          </div>
         </div>
       )}
       <div className={`grid gap-x-8 gap-y-6 ${shown.length > 1 ? "md:grid-cols-2" : ""}`}>
