@@ -1,4 +1,4 @@
-"""`generate`: chats and plain text as token rows, or stories as text, sampled from the teacher."""
+"""`generate`: chats and plain text as token rows or stories as text, sampled from the teacher; or stories from the grammar."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import torch
 from tokenizers import Tokenizer
 
 from ..bundle.bundle import Bundle
-from ..data.generate import generate_rows, generate_stories
+from ..data.generate import generate_rows, generate_stories, write_grammar_stories
+from ..errors import MambascopeError
 from ..model.load import load_teacher
 from ..run.loop import resolve_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", type=Path, nargs="+", required=True, help="folders of the teacher's family")
-    parser.add_argument("--kind", choices=("rows", "stories"), required=True)
+    parser.add_argument("--bundle", type=Path, nargs="+", help="folders of the teacher's family (not for grammar)")
+    parser.add_argument("--kind", choices=("rows", "stories", "grammar"), required=True)
     parser.add_argument("--out", type=Path, required=True, help="a data folder (rows) or a .jsonl file (stories)")
     parser.add_argument("--rows", type=int, required=True, help="rows to sample, rounded up to whole batches")
     parser.add_argument("--length", type=int, default=1025, help="tokens a row")
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.kind == "grammar":
+        write_grammar_stories(options.out, options.rows, options.seed)
+        return
+    if not options.bundle:
+        raise MambascopeError("usage", "Sampling needs a teacher.", "Give --bundle.")
     bundle = Bundle.open(options.bundle)
     device = resolve_device("auto")
     model = load_teacher(bundle).eval().requires_grad_(False)

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from ..model.llama import Llama
 from .prompts import CHAT, TEXT, story_request
 from .sampler import TeacherSampler, TurnMarkers
+from .story_grammar import write_story
 from .tokens import write_rows
 
 
@@ -65,6 +66,14 @@ def generate_stories(
             seconds = time.perf_counter() - started
             print(json.dumps({"phase": "stories", "batch": number, "kept": kept, "seconds": round(seconds, 1)}), flush=True)
     return kept
+
+
+def write_grammar_stories(out: Path, count: int, seed: int) -> None:
+    """`count` stories of the grammar (see `story_grammar`), one JSON line each."""
+    random = Random(seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": write_story(random)}) + "\n" for _ in range(count))
 
 
 def _stories(rows: torch.Tensor, prompts: list[list[int]], end: int, tokenizer: Tokenizer) -> Iterator[str]:
