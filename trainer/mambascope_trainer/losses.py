@@ -1,12 +1,13 @@
 """Distillation losses over a large vocabulary without holding the logits of a batch.
 
-alpha * CE on the (teacher-generated) text + beta * KL(teacher || student) a token (arXiv 2408.15237, section 3, equation 1).
-Logits exist for one chunk of tokens at a time; the gradient with respect to the student's hidden states is formed in the
-same pass, so the head is applied once and not recomputed in the backward pass. The head itself is frozen.
+alpha * CE on the (teacher-generated) text + beta * KL(teacher || student) a token (arXiv 2408.15237, section 3,
+equation 1). Logits exist for one chunk of tokens at a time; the gradient with respect to the student's hidden states is
+formed in the same pass, so the head is applied once and not recomputed in the backward pass. The head itself is frozen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,8 +28,11 @@ class LossWeights:
 
 def chunk_loss(
     student: Tensor, teacher: Tensor, head: Tensor, labels: Tensor, weights: LossWeights
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One chunk: hidden states (n, D), head (V, D), labels (n,). Returns sums [kl, ce, teacher ce, agreements] and d loss/d student (n, D)."""
+) -> tuple[Tensor, Tensor]:
+    """One chunk: hidden states (n, D), head (V, D), labels (n,).
+
+    Returns the sums [kl, ce, teacher ce, agreements] and the gradient of the summed loss for `student` (n, D).
+    """
     t = weights.temperature
     s_logits, t_logits = (student @ head.T).float(), (teacher @ head.T).float()
     s_log, t_log = F.log_softmax(s_logits, dim=-1), F.log_softmax(t_logits, dim=-1)
@@ -54,7 +58,7 @@ _compiled_chunk_loss = torch.compile(chunk_loss, dynamic=False)
 
 class _Distillation(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: torch.autograd.function.FunctionCtx,
         student: Tensor,
         teacher: Tensor,
@@ -92,6 +96,7 @@ def distillation_loss(
     """
     with torch.autocast(student.device.type, enabled=False):
         dtype = student.dtype
-        out = _Distillation.apply(student, teacher.to(dtype), head.to(dtype), labels, weights, compiled)
+        apply: Callable[..., Tensor] = _Distillation.apply
+        out = apply(student, teacher.to(dtype), head.to(dtype), labels, weights, compiled)
     measures = {name: out[i + 1].detach() for i, name in enumerate(("kl", "ce", "teacher_ce", "agreement"))}
     return out[0], measures

@@ -1,4 +1,4 @@
-"""`export`: a run's result into a bundle. A pretrain run makes a family of its own, other runs add a mixer set and a variant."""
+"""`export`: a run's result into a bundle: a family of its own (pretrain), or a mixer set and a variant (other runs)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from ..bundle.manifest import Architecture, SpecialTokens
+from ..bundle.manifest import SpecialTokens
 from ..bundle.writer import BundleWriter, Description, Storage
 from ..data.pack import END_OF_TEXT
 from ..errors import MambascopeError
 from ..mixers.quantise import fake_q4_0, fake_q8_0
 from ..model.config import Mamba2Config
-from ..run.config import RunConfig
+from ..run.config import RunConfig, read_config
 from ..run.directory import RunDirectory
+from ..run.train import new_architecture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    config = RunConfig.model_validate(json.loads((options.directory / "config.json").read_text()))
-    checkpoint = RunDirectory(options.directory).load_checkpoint()
-    if checkpoint is None:
-        raise MambascopeError("checkpoint-missing", f"{options.directory} holds no checkpoint.", "Run it first.")
+    config = read_config(options.directory / "config.json")
+    checkpoint = RunDirectory(options.directory).require_checkpoint()
     state: dict[str, torch.Tensor] = checkpoint["stage"]
     if config.method == "pretrain":
         _export_family(options, config, state)
@@ -47,12 +46,20 @@ def run(options: argparse.Namespace) -> None:
 def _export_family(options: argparse.Namespace, config: RunConfig, state: dict[str, torch.Tensor]) -> None:
     if options.tokenizer is None or options.title is None:
         raise MambascopeError("usage", "A new family needs a tokenizer and a title.", "Give --tokenizer and --title.")
-    end = Tokenizer.from_file(str(options.tokenizer)).token_to_id(END_OF_TEXT)
-    tokenizer_config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT}
+    end: int | None = Tokenizer.from_file(str(options.tokenizer)).token_to_id(END_OF_TEXT)
+    if end is None:
+        raise MambascopeError(
+            "tokenizer", f"{options.tokenizer} has no {END_OF_TEXT}.", "Name the tokenizer that `pack` made."
+        )
+    tokenizer_config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+    }
     BundleWriter.create(
         options.out,
         Description(config.family, options.title, options.description, options.license, "Trained by this project"),
-        Architecture(**(config.architecture or {})),
+        new_architecture(config),
         SpecialTokens(bos=end, eos=(end,), pad=end),
         (options.tokenizer.read_bytes(), json.dumps(tokenizer_config, indent=1).encode()),
         {key if key.startswith("lm_head.") else f"model.{key}": value.float().numpy() for key, value in state.items()},

@@ -1,4 +1,4 @@
-"""`generate`: chats and plain text as token rows or stories as text, sampled from the teacher; or stories from the grammar."""
+"""`generate`: token rows of chats and plain text, or stories, sampled from the teacher; or stories from the grammar."""
 
 from __future__ import annotations
 

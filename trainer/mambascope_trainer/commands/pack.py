@@ -13,7 +13,9 @@ from ..data.pack import pack_texts, read_texts, train_tokenizer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help='JSON lines with a "text" each')
-    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json, trained on the texts if it is missing")
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, help="tokenizer.json, trained on the texts if it is missing"
+    )
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--out", type=Path, required=True, help="data folder: train/ and evaluation/ are made in it")
     parser.add_argument("--length", type=int, default=513, help="tokens a row")

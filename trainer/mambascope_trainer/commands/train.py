@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..run.config import read_config
+from ..run.config import ConfigError, read_config
 from ..run.train import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="the run config (JSON)")
-    parser.add_argument("--run", dest="directory", type=Path, required=True, help="the run directory, made if it is missing")
+    parser.add_argument(
+        "--run", dest="directory", type=Path, required=True, help="the run directory, made if it is missing"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument("--steps", type=int, help="instead of the config's optimiser.steps")
 
@@ -19,5 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     config = read_config(options.config)
     if options.steps is not None:
+        if options.steps < 1:
+            raise ConfigError("--steps must be at least 1", "Give a number of steps.")
         config.optimiser.steps = options.steps
     train(config, options.directory, options.resume)

@@ -16,16 +16,19 @@ from ..model.llama import Llama
 from .prompts import CHAT, TEXT, story_request
 from .sampler import TeacherSampler, TurnMarkers
 from .story_grammar import write_story
-from .tokens import write_rows
+from .tokens import DataError, write_rows
 
 
 def generate_rows(
     model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int, text_share: float
 ) -> dict[str, float]:
-    """Sample `rows` rows of `length` tokens: `text_share` of them plain text, the others chats. Returns tokens and seconds."""
+    """Sample `rows` rows of `length` tokens: `text_share` of them plain text, the others chats.
+
+    Returns tokens and seconds.
+    """
     ids = {name: tokenizer.encode(name, add_special_tokens=False).ids for name in (CHAT, TEXT)}
     markers = TurnMarkers(
-        end_of_turn=tokenizer.token_to_id("<|im_end|>"),
+        end_of_turn=_end_of_turn(tokenizer),
         to_assistant=tokenizer.encode("\n<|im_start|>assistant\n", add_special_tokens=False).ids,
         to_user=tokenizer.encode("\n<|im_start|>user\n", add_special_tokens=False).ids,
         to_new=tokenizer.encode("\n" + CHAT, add_special_tokens=False).ids,
@@ -51,12 +54,17 @@ def generate_rows(
 def generate_stories(
     model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int
 ) -> int:
-    """Sample stories of at most `length` tokens (prompt included); one JSON line each that passes `clean_story`. Returns their number."""
-    end = tokenizer.token_to_id("<|im_end|>")
-    sampler = TeacherSampler(model, batch, length, None, seed, min_p=0.1, penalised=content_words(tokenizer).to(model.norm.weight.device))
+    """Sample stories of at most `length` tokens (prompt included): one JSON line each that passes `clean_story`.
+
+    Returns their number.
+    """
+    end = _end_of_turn(tokenizer)
+    sampler = TeacherSampler(
+        model, batch, length, None, seed, min_p=0.1, penalised=content_words(tokenizer).to(model.norm.weight.device)
+    )
     random, kept, started = Random(seed), 0, time.perf_counter()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "w", encoding="utf-8") as file:
+    with out.open("w", encoding="utf-8") as file:
         for number in range(-(-rows // batch)):
             prompts = [tokenizer.encode(story_request(random), add_special_tokens=False).ids for _ in range(batch)]
             sampled = sampler.sample(prompts, [0.8] * batch, stop=end)
@@ -64,7 +72,10 @@ def generate_stories(
                 file.write(json.dumps({"text": story}) + "\n")
                 kept += 1
             seconds = time.perf_counter() - started
-            print(json.dumps({"phase": "stories", "batch": number, "kept": kept, "seconds": round(seconds, 1)}), flush=True)
+            print(
+                json.dumps({"phase": "stories", "batch": number, "kept": kept, "seconds": round(seconds, 1)}),
+                flush=True,
+            )
     return kept
 
 
@@ -72,8 +83,15 @@ def write_grammar_stories(out: Path, count: int, seed: int) -> None:
     """`count` stories of the grammar (see `story_grammar`), one JSON line each."""
     random = Random(seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "w", encoding="utf-8") as file:
+    with out.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps({"text": write_story(random)}) + "\n" for _ in range(count))
+
+
+def _end_of_turn(tokenizer: Tokenizer) -> int:
+    found: int | None = tokenizer.token_to_id("<|im_end|>")
+    if found is None:
+        raise DataError("the teacher's tokenizer has no <|im_end|>", "Name a teacher that was tuned for chats.")
+    return found
 
 
 def _stories(rows: torch.Tensor, prompts: list[list[int]], end: int, tokenizer: Tokenizer) -> Iterator[str]:

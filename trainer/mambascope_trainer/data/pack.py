@@ -18,12 +18,14 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """The `text` of JSON lines, each once. Raises DataError naming the line that is not one."""
     seen: set[int] = set()
     for path in paths:
-        with open(path, encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 try:
                     text = json.loads(line)["text"]
                 except (json.JSONDecodeError, KeyError, TypeError):
-                    raise DataError(f'{path}, line {number}: expected {{"text": "…"}}') from None
+                    text = None
+                if not isinstance(text, str):
+                    raise DataError(f'{path}, line {number}: expected {{"text": "…"}}')
                 if hash(text) not in seen:
                     seen.add(hash(text))
                     yield text
@@ -42,8 +44,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def pack_texts(texts: list[str], tokenizer: Tokenizer, out: Path, length: int, held_out: float = 0.01) -> dict[str, int]:
-    """Join the texts, an end of text after each, and cut rows of `length`: out/train and out/evaluation. Returns token counts."""
+def pack_texts(
+    texts: list[str], tokenizer: Tokenizer, out: Path, length: int, held_out: float = 0.01
+) -> dict[str, int]:
+    """Join the texts, an end of text after each, and cut rows of `length` into out/train and out/evaluation.
+
+    Returns the token counts of the two.
+    """
     end = tokenizer.token_to_id(END_OF_TEXT)
     if end is None:
         raise DataError(f"the tokenizer has no {END_OF_TEXT}")

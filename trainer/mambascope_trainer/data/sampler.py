@@ -1,12 +1,13 @@
 """Sample text from the teacher: a static KV cache, one batch, CUDA graphs a context bucket.
 
-Sequence-level distillation (arXiv 2408.15237, section 3) wants the teacher's own text; it costs only GPU time and has no licence
-but the model's. Rows are forced along their prompts and then sampled; in chats the turns' markers are forced too, so that a
-row is a run of conversations of the length asked for.
+Sequence-level distillation (arXiv 2408.15237, section 3) wants the teacher's own text; it costs only GPU time and has
+no licence but the model's. Rows are forced along their prompts and then sampled; in chats the turns' markers are forced
+too, so that a row is a run of conversations of the length asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,10 +37,20 @@ class TurnMarkers:
 class TeacherSampler:
     """Samples rows of `length` tokens from an all-attention Llama. `batch` rows are decoded together.
 
-    `min_p` drops tokens less likely than that share of the likeliest; `penalised` (V,) marks tokens that should not recur.
+    `min_p` drops tokens less likely than that share of the likeliest; `penalised` (V,) marks tokens that should not
+    recur.
     """
 
-    def __init__(self, model: Llama, batch: int, length: int, markers: TurnMarkers | None, seed: int, min_p: float = 0.0, penalised: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        model: Llama,
+        batch: int,
+        length: int,
+        markers: TurnMarkers | None,
+        seed: int,
+        min_p: float = 0.0,
+        penalised: Tensor | None = None,
+    ) -> None:
         self.model, self.batch, self.length, self.markers, self.min_p = model, batch, length, markers, min_p
         arch, weight = model.arch, model.embed_tokens.weight
         self.device = weight.device
@@ -71,12 +82,15 @@ class TeacherSampler:
     def sample(self, prompts: list[list[int]], temperatures: list[float], stop: int | None = None) -> Tensor:
         """Rows (batch, length) of token ids. With `stop`, a row repeats that token once it has sampled it.
 
-        Raises ValueError if there is not one prompt and temperature a row, or a prompt is as long as a row.
+        Raises ValueError if there is not one prompt and temperature a row, a temperature is not positive, or a prompt
+        is empty or as long as a row.
         """
         if len(prompts) != self.batch or len(temperatures) != self.batch:
             raise ValueError(f"expected {self.batch} prompts and temperatures")
-        if max(map(len, prompts)) >= self.length:
-            raise ValueError(f"a prompt is as long as the rows ({self.length} tokens)")
+        if not 0 < min(map(len, prompts)) <= max(map(len, prompts)) < self.length:
+            raise ValueError(f"a prompt is empty, or as long as the rows ({self.length} tokens)")
+        if min(temperatures) <= 0:
+            raise ValueError("temperatures must be positive")
         forced = torch.full((self.batch, self.length + 1), -1, dtype=torch.long)
         for row, prompt in enumerate(prompts):
             forced[row, : len(prompt)] = torch.tensor(prompt)
@@ -87,7 +101,9 @@ class TeacherSampler:
             self.seen.zero_()
         for state in (self.role, self.marker, self.left, self.done):
             state.zero_()
-        self.stop = -1 if stop is None else stop
+        if self.stop != (-1 if stop is None else stop):
+            self.stop = -1 if stop is None else stop
+            self.graphs.clear()  # they hold the old one
         with torch.no_grad():
             known = min(map(len, prompts)) - 1
             self._prefill(known)
@@ -102,7 +118,7 @@ class TeacherSampler:
         if known == 0:
             return
         rotary = self.model.rotary(0, known)
-        for rows in torch.arange(self.batch, device=self.device).split(PREFILL_ROWS):
+        for rows in torch.split(torch.arange(self.batch, device=self.device), PREFILL_ROWS):
             x = self.model.embed_tokens(self.rows[rows, :known])
             for index, layer in enumerate(self.model.layers):
                 x, (keys, values) = layer(x, rotary)
@@ -116,7 +132,8 @@ class TeacherSampler:
         if context not in self.graphs:
             # Warm up on a side stream without moving on, then capture.
             saved = [s.clone() for s in (self.position, self.role, self.marker, self.left, self.done, self.rows)]
-            stream = torch.cuda.Stream()
+            new_stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream
+            stream = new_stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 self._step(context)
@@ -138,12 +155,14 @@ class TeacherSampler:
         cos, sin = self.cos[self.position], self.sin[self.position]
         visible = torch.arange(context, device=self.device) <= self.position
         for index, layer in enumerate(self.model.layers):
-            assert isinstance(layer, Layer) and layer.self_attn is not None
+            assert isinstance(layer, Layer)
+            assert layer.self_attn is not None
             x = x + self._attend(layer.self_attn, index, layer.input_layernorm(x), cos, sin, visible)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         logits = F.linear(self.model.norm(x), self.model.head_weight).float() / self.temperature
         if self.seen is not None and self.penalised is not None:
-            self.seen.scatter_(1, current, True)
+            sampled = self.forced.gather(1, self.position.expand(self.batch, 1)) < 0  # not the prompt's
+            self.seen.scatter_(1, current, sampled | self.seen.gather(1, current))
             lowered = torch.where(logits > 0, logits / REPETITION_PENALTY, logits * REPETITION_PENALTY)
             logits = torch.where(self.seen & self.penalised, lowered, logits)
         # Exponential race: argmax of p / Exp(1) draws from p.
@@ -157,9 +176,7 @@ class TeacherSampler:
         self.position += 1
         self.rows.scatter_(1, self.position.expand(self.batch, 1), token[:, None])
 
-    def _attend(
-        self, attention: Attention, index: int, u: Tensor, cos: Tensor, sin: Tensor, visible: Tensor
-    ) -> Tensor:
+    def _attend(self, attention: Attention, index: int, u: Tensor, cos: Tensor, sin: Tensor, visible: Tensor) -> Tensor:
         """One token a row against the cache; grouped queries share the read of their keys."""
         groups, size = attention.groups, attention.head_dim
         q = rotate(attention.q_proj(u).view(self.batch, groups, -1, size), cos, sin)
@@ -171,7 +188,8 @@ class TeacherSampler:
         context = visible.shape[0]
         scores = (q @ keys[:, :, :context].transpose(2, 3)).float() * size**-0.5
         weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1).to(v.dtype)
-        return attention.o_proj((weights @ values[:, :, :context]).reshape(self.batch, -1))
+        out: Tensor = attention.o_proj((weights @ values[:, :, :context]).reshape(self.batch, -1))
+        return out
 
     def _next_token(self, current: Tensor, drawn: Tensor) -> Tensor:
         """The token after `current`: the prompt's, a turn marker's, the stop token again, or the drawn one."""
@@ -194,4 +212,3 @@ class TeacherSampler:
         if self.stop >= 0:
             self.done.copy_(self.done | ((token == self.stop) & (forced < 0)))
         return token
-

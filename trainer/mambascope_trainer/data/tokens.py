@@ -6,13 +6,17 @@ A data folder holds `rows-*.npy` (uint16, (rows, length)) and `recipe.json`, whi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..errors import MambascopeError
+
+Rows = npt.NDArray[np.uint16]
 
 
 class DataError(MambascopeError):
@@ -22,7 +26,7 @@ class DataError(MambascopeError):
         super().__init__("data-unusable", message, action)
 
 
-def write_rows(folder: Path, name: str, rows: np.ndarray, recipe: dict[str, Any]) -> None:
+def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], recipe: dict[str, Any]) -> None:
     """Write one shard and the recipe. Raises DataError if an id does not fit 16 bits."""
     if rows.min() < 0 or rows.max() > 0xFFFF:
         raise DataError("token ids do not fit 16 bits: the vocabulary is larger than 65,536")
@@ -31,24 +35,40 @@ def write_rows(folder: Path, name: str, rows: np.ndarray, recipe: dict[str, Any]
     (folder / "recipe.json").write_text(json.dumps(recipe, indent=1))
 
 
+def _load(path: Path) -> Rows:
+    try:
+        rows: Rows = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is not a NumPy array ({error})") from None
+    if rows.ndim != 2 or rows.dtype != np.uint16 or len(rows) == 0:
+        raise DataError(f"{path} holds {rows.dtype} of shape {rows.shape}, not rows of uint16 tokens")
+    return rows
+
+
 class TokenRows:
-    """All rows of a data folder; `batch(step)` depends on the step alone, so a resumed run sees what an unbroken one does."""
+    """All rows of a data folder, cut into windows.
+
+    `batch(step)` depends on the step alone, so a resumed run sees what an unbroken one does.
+    """
 
     def __init__(self, folder: Path, seq_len: int, seed: int) -> None:
         shards = sorted(folder.glob("rows-*.npy"))
         if not shards:
             raise DataError(f"no rows-*.npy in {folder}: make data with `python -m mambascope_trainer generate`")
-        arrays = [np.load(path, mmap_mode="r") for path in shards]
+        arrays = [_load(path) for path in shards]
         length = arrays[0].shape[1]
-        if any(a.ndim != 2 or a.shape[1] != length or a.dtype != np.uint16 for a in arrays):
-            raise DataError(f"the shards in {folder} differ in row length or are not uint16")
+        if any(a.shape[1] != length for a in arrays):
+            raise DataError(f"the shards in {folder} differ in row length")
         if seq_len >= length:
-            raise DataError(f"seq_len {seq_len} needs rows of {seq_len + 1} tokens, those of {folder} have {length}: lower seq_len")
-        self.rows = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-        # A row is cut into windows of seq_len inputs and one more label; the rest of a row that does not fill one is left out.
-        self.per_row = (length - 1) // seq_len
+            raise DataError(
+                f"seq_len {seq_len} needs rows of {seq_len + 1} tokens, those of {folder} have {length}",
+                "Lower seq_len, or name another folder.",
+            )
+        self.rows: Rows = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        # A window is seq_len inputs and one more label; the rest of a row that does not fill one is left out.
+        self.per_row: int = (length - 1) // seq_len
         self.seq_len, self.seed = seq_len, seed
-        self._held: tuple[int, np.ndarray] | None = None
+        self._held: tuple[int, npt.NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -58,19 +78,28 @@ class TokenRows:
     def tokens(self) -> int:
         return len(self) * self.seq_len
 
-    def window(self, index: int) -> np.ndarray:
+    def window(self, index: int) -> Rows:
         row, part = divmod(index, self.per_row)
         return np.asarray(self.rows[row, part * self.seq_len : (part + 1) * self.seq_len + 1])
 
     def batch(self, step: int, size: int) -> torch.Tensor:
-        """Token ids (size, seq_len + 1), int64: inputs and next tokens. Every epoch is a new permutation of all windows."""
+        """Token ids (size, seq_len + 1), int64: inputs and next tokens. Every epoch permutes all windows anew."""
+        return self._gather(range(step * size, (step + 1) * size))
+
+    def once(self, size: int, limit: int | None = None) -> Iterator[torch.Tensor]:
+        """The first epoch's windows, at most `limit` of them, each once; the last batch may be smaller than `size`."""
+        count = len(self) if limit is None else min(limit, len(self))
+        for start in range(0, count, size):
+            yield self._gather(range(start, min(start + size, count)))
+
+    def _gather(self, numbers: range) -> torch.Tensor:
         picks = []
-        for number in range(step * size, (step + 1) * size):
+        for number in numbers:
             epoch, place = divmod(number, len(self))
-            picks.append(self.window(self._order(epoch)[place]))
+            picks.append(self.window(int(self._order(epoch)[place])))
         return torch.from_numpy(np.stack(picks).astype(np.int64))
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         if self._held is None or self._held[0] != epoch:
             self._held = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self)))
         return self._held[1]

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ..data.tokens import DataError
 from ..losses import LossWeights, distillation_loss
 from ..model.llama import Llama
 
 
 @torch.no_grad()
-def compare_with_teacher(model: Llama, pattern: Sequence[str], batches: Iterable[Tensor]) -> dict[str, float]:
-    """Means a token of `pattern` against the same model with attention in every layer.
+def compare_with_teacher(student: Llama, teacher: Llama, batches: Iterable[Tensor]) -> dict[str, float]:
+    """Means a token of `student` against `teacher`, two models on one device that share the LM head.
 
-    batches: ids (b, T + 1). Returns kl (nat), agreement (0..1), perplexity, teacher_perplexity and perplexity_ratio.
+    batches: ids (b, T + 1). Returns kl (nat), agreement (0..1), perplexity, teacher_perplexity, perplexity_ratio and
+    tokens. Raises DataError if there is no batch.
     """
     sums: dict[str, float] = {}
     count = 0
-    device = model.embed_tokens.weight.device
-    for ids in batches:
-        ids = ids.to(device)
+    device = student.embed_tokens.weight.device
+    for batch in batches:
+        ids = batch.to(device)
         inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
-        model.use(["attention"] * len(pattern))
-        teacher = model.hidden(inputs).flatten(0, 1)
-        model.use(pattern)
-        student = model.hidden(inputs).flatten(0, 1)
-        _, measures = distillation_loss(student, teacher, model.head_weight, labels, LossWeights())
+        hidden = student.hidden(inputs).flatten(0, 1), teacher.hidden(inputs).flatten(0, 1)
+        _, measures = distillation_loss(*hidden, student.head_weight, labels, LossWeights())
         for key, value in measures.items():
             sums[key] = sums.get(key, 0.0) + float(value) * labels.numel()
         count += labels.numel()
+    if count == 0:
+        raise DataError(
+            "there is not one window of tokens to evaluate on", "Give more text, or lower the window's length."
+        )
     means = {key: value / count for key, value in sums.items()}
     return {
         "kl": means["kl"],

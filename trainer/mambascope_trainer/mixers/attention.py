@@ -11,7 +11,9 @@ from ..bundle.manifest import Architecture
 
 def rotary_table(arch: Architecture, length: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """cos and sin of shape (length, head_dim), half-split form, float32."""
-    inverse = arch.rope_theta ** (-torch.arange(0, arch.head_dim, 2, dtype=torch.float64, device=device) / arch.head_dim)
+    inverse = arch.rope_theta ** (
+        -torch.arange(0, arch.head_dim, 2, dtype=torch.float64, device=device) / arch.head_dim
+    )
     angles = torch.outer(torch.arange(length, dtype=torch.float64, device=device), inverse)
     angles = torch.cat([angles, angles], dim=-1)
     return angles.cos().float(), angles.sin().float()

@@ -23,7 +23,7 @@ def init_from_attention(mamba: Mamba2, attention: Attention) -> None:
             f"{(config.num_heads, config.num_kv_heads, config.head_dim, config.state_size)}"
         )
     weight = mamba.in_proj.weight
-    rows = iter(weight.split(_row_sizes(mamba)))
+    rows = iter(torch.split(weight, _row_sizes(mamba)))
     if config.gate:
         z = next(rows)
         z.normal_(std=0.02)

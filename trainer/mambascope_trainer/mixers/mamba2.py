@@ -19,13 +19,15 @@ State = tuple[Tensor, Tensor]
 
 
 def causal_conv(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor | None = None) -> Tensor:
-    """Depthwise causal convolution of (b, T, channels) with weight (channels, kernel); the last tap is the current token.
+    """Depthwise causal convolution of (b, T, channels) with weight (channels, kernel); the last tap is the current one.
 
     A sum of shifted products rather than a convolution call: it fuses, and cuDNN's depthwise kernels are slower here.
     `past` (b, channels, kernel-1) holds the inputs before the first token.
     """
     kernel, length = weight.shape[1], x.shape[1]
-    padded = F.pad(x, (0, 0, kernel - 1, 0)) if past is None else torch.cat([past.transpose(1, 2).to(x.dtype), x], dim=1)
+    padded = (
+        F.pad(x, (0, 0, kernel - 1, 0)) if past is None else torch.cat([past.transpose(1, 2).to(x.dtype), x], dim=1)
+    )
     total = padded[:, 0:length] * weight[:, 0] + bias
     for tap in range(1, kernel):
         total = total + padded[:, tap : tap + length] * weight[:, tap]
@@ -79,7 +81,7 @@ class Mamba2(nn.Module):
         """in_proj, split into z (b, T, H*P) or None, the convolution's input (b, T, channels), and dt (b, T, H)."""
         config = self.config
         sizes = [config.inner_size if config.gate else 0, config.conv_size, config.num_heads]
-        z, xbc, dt = F.linear(u, straight_through(self.in_proj.weight, self.codec)).split(sizes, dim=-1)
+        z, xbc, dt = torch.split(F.linear(u, straight_through(self.in_proj.weight, self.codec)), sizes, dim=-1)
         return (z if config.gate else None), xbc, dt
 
     def mix(self, xbc: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,7 +92,8 @@ class Mamba2(nn.Module):
         if config.conv_activation == "silu":
             xbc = F.silu(xbc)
         groups, heads = config.num_kv_heads, config.num_heads
-        x, B, C = xbc.split([groups * config.head_dim, groups * config.state_size, heads * config.state_size], dim=-1)
+        sizes = [groups * config.head_dim, groups * config.state_size, heads * config.state_size]
+        x, B, C = torch.split(xbc, sizes, dim=-1)
         return (
             x.view(batch, length, groups, config.head_dim),
             B.view(batch, length, groups, config.state_size),
@@ -109,7 +112,7 @@ class Mamba2(nn.Module):
         if z is not None:
             y = y * F.silu(z)
         if config.norm == "rms":
-            wide = y.to(torch.promote_types(y.dtype, torch.float32)).unflatten(-1, (config.norm_groups, -1))
+            wide = torch.unflatten(y.to(torch.promote_types(y.dtype, torch.float32)), -1, (config.norm_groups, -1))
             wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + config.norm_eps)
             y = (wide.flatten(-2) * self.norm.weight).to(y.dtype)
         return F.linear(y, straight_through(self.out_proj.weight, self.codec))

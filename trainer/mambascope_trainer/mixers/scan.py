@@ -1,7 +1,8 @@
 """The Mamba-2 recurrence: a loop, a chunked form in plain PyTorch, and the Triton kernel of `fla` on CUDA.
 
 All three compute, a head: S_t = exp(log_decay_t) S_{t-1} + B_t v_t^T and y_t = S_t^T C_t, with heads reading the
-group h // (H/G) of B. The chunked form is the block decomposition of "Transformers are SSMs" (arXiv 2405.21060, section 6).
+group h // (H/G) of B. The chunked form is the block decomposition of "Transformers are SSMs" (arXiv 2405.21060,
+section 6).
 
 Shapes: C (b, T, H, N), B (b, T, G, N), v (b, T, H, P), log_decay (b, T, H) <= 0, state (b, H, N, P).
 """
@@ -9,6 +10,10 @@ Shapes: C (b, T, H, N), B (b, T, G, N), v (b, T, H, P), log_decay (b, T, H) <= 0
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
 from typing import Literal
 
 import torch
@@ -74,9 +79,36 @@ def fla_available() -> bool:
     return importlib.util.find_spec("fla") is not None
 
 
+def backward_is_right(capability: tuple[int, int], triton: str) -> bool:
+    """Whether `fla`'s backward kernels are right for a GPU's compute capability and a Triton version such as "3.5.1".
+
+    Triton 3.4 up to, not including, 3.7.1 miscompiles them for Hopper (capability 9.x), and `fla` refuses to run there.
+    """
+    numbers = [int(part) for part in re.findall(r"\d+", triton)[:3]]
+    version = tuple(numbers + [0] * (3 - len(numbers)))
+    return capability[0] != 9 or not (3, 4, 0) <= version < (3, 7, 1)
+
+
+@cache
+def fla_is_safe(device: int, needs_gradient: bool) -> bool:
+    """Whether the kernels of `fla` are installed and right on this GPU."""
+    if not fla_available():
+        return False
+    return not needs_gradient or backward_is_right(torch.cuda.get_device_capability(device), metadata.version("triton"))
+
+
+# The answer cannot change in a process: compiled code takes it as a constant instead of tracing how it is found.
+_mark_constant: Callable[[Callable[..., bool]], Callable[..., bool]] = torch.compiler.assume_constant_result
+
+
+@_mark_constant
+def _choose_fla(device: int, needs_gradient: bool) -> bool:
+    return fla_is_safe(device, needs_gradient)
+
+
 def scan_fla(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The `simple_gla` kernel of flash-linear-attention: CUDA only. Decays stay in float32."""
-    from fla.ops.simple_gla import chunk_simple_gla  # noqa: PLC0415 (optional, CUDA only)
+    from fla.ops.simple_gla import chunk_simple_gla
 
     y, last = chunk_simple_gla(
         C.contiguous(),
@@ -93,9 +125,10 @@ def scan_fla(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor |
 def scan(
     C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None, backend: Backend = "auto"
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence by the fastest backend that is right here: `fla` on CUDA if installed, else chunked PyTorch."""
+    """The recurrence by the fastest backend that is right here: `fla` on CUDA where safe, else chunked PyTorch."""
     if backend == "auto":
-        backend = "fla" if C.is_cuda and fla_available() else "chunked"
+        needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (C, B, v, log_decay))
+        backend = "fla" if C.is_cuda and _choose_fla(C.device.index or 0, needs_gradient) else "chunked"
     if backend == "fla":
         return scan_fla(C, B, v, log_decay, state)
     if backend == "loop" or C.shape[1] == 1:

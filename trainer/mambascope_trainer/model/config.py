@@ -1,4 +1,4 @@
-"""The Mamba-2 mixer's shape and the layer entries of a pattern (docs/contracts.md, sections 2 and 3)."""
+"""The Mamba-2 mixer's shape (docs/contracts.md, section 3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Mamba2Config(BaseModel):
     num_kv_heads: int = Field(gt=0)
     head_dim: int = Field(gt=0)
     state_size: int = Field(gt=0)
-    conv_kernel: int = Field(default=4, ge=0, le=16)
+    conv_kernel: Literal[0, 4] = 4
     conv_activation: Literal["silu", "identity"] = "silu"
     gate: bool = True
     norm: Literal["none", "rms"] = "rms"
@@ -34,8 +34,6 @@ class Mamba2Config(BaseModel):
     def _consistent(self) -> Mamba2Config:
         if self.num_heads % self.num_kv_heads:
             raise ValueError("num_heads must be a multiple of num_kv_heads")
-        if self.conv_kernel == 1:
-            raise ValueError("conv_kernel must be 0 (no convolution) or at least 2")
         if self.norm_groups not in (1, self.num_heads):
             raise ValueError("norm_groups must be 1 or num_heads")
         return self
@@ -66,13 +64,3 @@ class Mamba2Config(BaseModel):
                 **options,
             }
         )
-
-
-def mixer_of(layer: str) -> tuple[str, str | None]:
-    """Split a layer entry into mixer and set: "attention" -> ("attention", None), "mamba2:attn50" -> ("mamba2", "attn50")."""
-    name, _, mixer_set = layer.partition(":")
-    if name == "attention" and not mixer_set:
-        return name, None
-    if name in ("mamba2", "mamba") and mixer_set:
-        return name, mixer_set
-    raise ValueError(f"layer entry {layer!r}: expected 'attention', 'mamba2:<set>' or 'mamba:<set>'")

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..bundle.manifest import Architecture
 from ..mixers.attention import Attention, rotary_table
 from ..mixers.mamba2 import Mamba2
-from ..bundle.manifest import Architecture
 from .config import Mamba2Config
 
 LayerState = tuple[Tensor, Tensor]
@@ -43,7 +43,8 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(arch.intermediate_size, arch.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class Layer(nn.Module):
@@ -64,9 +65,11 @@ class Layer(nn.Module):
         """The active mixer applied to the normed hidden state u (b, T, D)."""
         if self.active == "attention":
             assert self.self_attn is not None
-            return self.self_attn(u, rotary, state)
-        assert self.mamba is not None
-        return self.mamba(u, state)
+            mixed: tuple[Tensor, LayerState] = self.self_attn(u, rotary, state)
+        else:
+            assert self.mamba is not None
+            mixed = self.mamba(u, state)
+        return mixed
 
     def forward(
         self, x: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState | None = None
@@ -106,7 +109,8 @@ class Llama(nn.Module):
         x, rotary = self.embed_tokens(ids), self.rotary(0, ids.shape[1])
         for layer in self.layers:
             x, _ = layer(x, rotary)
-        return self.norm(x)
+        out: Tensor = self.norm(x)
+        return out
 
     def forward(
         self, ids: Tensor, states: Sequence[LayerState] | None = None, position: int = 0
@@ -119,17 +123,30 @@ class Llama(nn.Module):
             after.append(state)
         return F.linear(self.norm(x), self.head_weight), after
 
+    def layer(self, index: int) -> Layer:
+        """Layer `index`, typed."""
+        layer = self.layers[index]
+        assert isinstance(layer, Layer)
+        return layer
+
+    def mamba(self, index: int) -> Mamba2:
+        """The Mamba-2 mixer of layer `index`. Raises ValueError if it has none."""
+        mamba = self.layer(index).mamba
+        if mamba is None:
+            raise ValueError(f"layer {index} holds no mamba2 mixer")
+        return mamba
+
     def add_mamba(self, indices: Sequence[int], config: Mamba2Config) -> None:
         """Give these layers a Mamba-2 mixer beside attention; `use` activates it."""
         for index in indices:
-            layer = self.layers[index]
-            assert isinstance(layer, Layer)
-            layer.mamba = Mamba2(self.arch, config).to(self.embed_tokens.weight.device)
+            self.layer(index).mamba = Mamba2(self.arch, config).to(self.embed_tokens.weight.device)
 
     def use(self, pattern: Sequence[str]) -> None:
         """Activate one mixer a layer: "attention" or "mamba2". Raises ValueError where the layer does not hold it."""
-        for index, (layer, name) in enumerate(zip(self.layers, pattern, strict=True)):
-            assert isinstance(layer, Layer)
+        if len(pattern) != len(self.layers):
+            raise ValueError(f"the pattern names {len(pattern)} mixers for {len(self.layers)} layers")
+        for index, name in enumerate(pattern):
+            layer = self.layer(index)
             if (layer.self_attn if name == "attention" else layer.mamba) is None:
                 raise ValueError(f"layer {index} holds no {name} mixer")
             layer.active = name

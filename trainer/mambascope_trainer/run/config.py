@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..errors import MambascopeError
 
@@ -41,7 +41,9 @@ class OptimiserConfig(Section):
 
 
 class MixerConfig(Section):
-    options: dict[str, Any] = Field(default_factory=dict, description="Fields of the mamba2 config that differ from the defaults")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Fields of the mamba2 config that differ from the defaults"
+    )
     init: Literal["attention", "random"] = "attention"
     start_from: str | None = Field(default=None, description="A run directory whose last mixers to start from")
     codec: Literal["q4_0", "q8_0"] | None = Field(default=None, description="Train through this block codec")
@@ -58,11 +60,15 @@ class RunConfig(Section):
     method: Literal["pretrain", "align", "distill"]
     family: str
     bundle: list[str] = Field(min_length=1, description="Roots in which the family's folder is looked for")
-    layers: list[int] = Field(default_factory=list, description="Layers that get a Mamba-2 mixer")
+    layers: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list, description="Layers that get a Mamba-2 mixer"
+    )
     pattern: Literal["fixed", "random"] = Field(
         default="fixed", description="distill: all `layers` replaced, or a random subset of them each step"
     )
-    full_probability: float = Field(default=0.5, ge=0, le=1, description="pattern=random: share of steps with all of `layers` replaced")
+    full_probability: float = Field(
+        default=0.5, ge=0, le=1, description="pattern=random: share of steps with all of `layers` replaced"
+    )
     architecture: dict[str, Any] | None = Field(default=None, description="pretrain: the shape of the new model")
     mixer: MixerConfig = Field(default_factory=MixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
@@ -76,6 +82,18 @@ class RunConfig(Section):
     eval_batches: int = Field(default=8, gt=0)
     checkpoint_every: int = Field(default=500, gt=0)
 
+    @field_validator("layers")
+    @classmethod
+    def _each_once(cls, layers: list[int]) -> list[int]:
+        if len(set(layers)) < len(layers):
+            raise ValueError("a layer is named twice")
+        return sorted(layers)
+
+
+def invalid_fields(error: ValidationError, prefix: str = "") -> str:
+    """One line a wrong field: its path and what is wrong with it."""
+    return "\n".join(f"  {prefix}{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+
 
 def read_config(path: Path) -> RunConfig:
     """Parse and validate a config file. Raises ConfigError naming each wrong field."""
@@ -86,8 +104,7 @@ def read_config(path: Path) -> RunConfig:
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: not JSON ({error})") from None
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigError("\n".join([f"{path}: the run config is not valid:", *lines])) from None
+        raise ConfigError(f"{path}: the run config is not valid:\n{invalid_fields(error)}") from None
     if config.optimiser.batch % config.optimiser.accumulate:
         raise ConfigError(f"{path}: optimiser.batch must be a multiple of optimiser.accumulate")
     if config.method != "pretrain" and not config.layers:

@@ -1,6 +1,7 @@
 """The run directory: all that the trainer and the dashboard know of each other.
 
-config.json, status.json (replaced by rename), metrics.jsonl and samples.jsonl (append only), log.txt, checkpoints/, export/.
+config.json, status.json (replaced by rename), metrics.jsonl and samples.jsonl (append only), log.txt, checkpoints/ and
+export/.
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from typing import Any
 
 import torch
 
+from ..errors import MambascopeError
+
 KEPT_CHECKPOINTS = 2
 
 
 class RunDirectory:
-    """Reader and writer of one run directory."""
+    """Reader and writer of one run directory. Reading makes nothing; `create` makes its folders."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> RunDirectory:
+        """The directory `path`, made if it is missing."""
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         (path / "export").mkdir(exist_ok=True)
+        return cls(path)
 
     def write_config(self, config: dict[str, Any]) -> None:
         self._replace("config.json", json.dumps(config, indent=1))
@@ -33,13 +41,13 @@ class RunDirectory:
 
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl or samples.jsonl, in a single write."""
-        with open(self.path / name, "a", encoding="utf-8") as file:
+        with (self.path / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def log(self, message: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}"
         print(line, flush=True)
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def save_checkpoint(self, step: int, state: dict[str, Any]) -> None:
@@ -58,7 +66,17 @@ class RunDirectory:
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The newest checkpoint, on the CPU, or None."""
         found = self.checkpoints()
-        return torch.load(found[-1], map_location="cpu", weights_only=True) if found else None
+        if not found:
+            return None
+        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True)
+        return state
+
+    def require_checkpoint(self) -> dict[str, Any]:
+        """The newest checkpoint. Raises `checkpoint-missing`."""
+        state = self.load_checkpoint()
+        if state is None:
+            raise MambascopeError("checkpoint-missing", f"{self.path} holds no checkpoint.", "Train the run first.")
+        return state
 
     def drop_after(self, step: int) -> None:
         """Forget metrics and samples past `step`: a resumed run writes them again."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import signal
 import time
-import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from ..data.tokens import TokenRows
+from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
 from .config import RunConfig
 from .directory import RunDirectory
@@ -32,11 +32,29 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 
-class TrainingLoop:
-    """Runs a stage to the end of its config, or until SIGTERM or SIGINT, which checkpoint first."""
+class StopRequest:
+    """A context in which SIGTERM and SIGINT do not end the process; `signal` names the last of them that came."""
 
-    def __init__(self, config: RunConfig, directory: RunDirectory, stage: Stage) -> None:
-        self.config, self.directory, self.stage = config, directory, stage
+    def __init__(self) -> None:
+        self.signal: str | None = None
+
+    def __enter__(self) -> Self:
+        self._previous = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number).name
+
+
+class TrainingLoop:
+    """Runs a stage to the end of its config, or until it is told to stop, and checkpoints then."""
+
+    def __init__(self, config: RunConfig, directory: RunDirectory, stage: Stage, stop: StopRequest) -> None:
+        self.config, self.directory, self.stage, self.stop = config, directory, stage, stop
         self.device = resolve_device(config.device)
         self.train_rows = TokenRows(Path(config.data.train), config.data.seq_len, config.seed)
         held_out = config.data.evaluation
@@ -51,64 +69,68 @@ class TrainingLoop:
             [g for g in groups if g["params"]], lr=o.learning_rate, betas=(0.9, o.beta2), fused=fused
         )
         self.step = 0
-        self.stop_signal: str | None = None
+        #: Measures of the micro-batches since the last line of metrics.
+        self.records: list[dict[str, torch.Tensor]] = []
 
     @property
     def tokens_per_step(self) -> int:
         return self.config.optimiser.batch * self.config.data.seq_len
 
+    @property
+    def progress(self) -> dict[str, int]:
+        """What the status says of a run: step, steps, tokens."""
+        return {
+            "step": self.step,
+            "steps": self.config.optimiser.steps,
+            "tokens": self.step * self.tokens_per_step,
+        }
+
     def run(self, resume: bool) -> str:
-        """Train; returns the final state, "finished" or "stopped". A failure is written to the status and raised again."""
-        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            if resume:
-                self._resume()
-            state = self._train()
-            self._checkpoint()
-            self._status(state)
-            self.directory.log(f"{state} at step {self.step}")
-            return state
-        except Exception as error:
-            self.directory.log(traceback.format_exc())
-            self._status("failed", message=f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        """Train; returns the final state, "finished" or "stopped"."""
+        if not (resume and self._resume()):
+            self.directory.drop_after(-1)  # what a run that came to no checkpoint left
+            self._status("running")
+            self._evaluate()
+        state = self._train()
+        self._checkpoint()
+        self._status(state)
+        self.directory.log(f"{state} at step {self.step}")
+        return state
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.stop_signal = signal.Signals(number).name
-
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
         state = self.directory.load_checkpoint()
         if state is None:
             self.directory.log("nothing to resume: starting from step 0")
-            return
+            return False
         self.stage.load_state_dict(state["stage"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+        self.records = state.get("records", [])
         self.directory.drop_after(self.step)
+        self._status("running")
         self.directory.log(f"resumed at step {self.step}")
+        return True
 
     def _train(self) -> str:
         o = self.config.optimiser
-        if self.step == 0:
-            self._evaluate()
         since, since_step = time.perf_counter(), self.step
-        records: list[dict[str, torch.Tensor]] = []
         while self.step < o.steps:
-            if self.stop_signal:
-                self.directory.log(f"{self.stop_signal}: stopping after step {self.step}")
+            if self.stop.signal:
+                self.directory.log(f"{self.stop.signal}: stopping after step {self.step}")
                 return "stopped"
-            norm = self._step(records)
+            norm = self._step()
             if self.step % self.config.log_every == 0 or self.step == o.steps:
-                measures = mean_measures(records)  # waits for the device
+                measures = mean_measures(self.records)  # waits for the device
                 rate = (self.step - since_step) * self.tokens_per_step / (time.perf_counter() - since)
                 self._record("train", {**measures, "grad_norm": float(norm), "tokens_per_second": round(rate)})
                 self._status("running")
                 if not math.isfinite(measures["loss"]):
-                    raise FloatingPointError(f"the loss is {measures['loss']} at step {self.step}: lower the learning rate")
-                records.clear()
+                    raise MambascopeError(
+                        "loss-not-finite",
+                        f"The loss is {measures['loss']} at step {self.step}.",
+                        "Lower the learning rate and resume from the last checkpoint, or start again.",
+                    )
+                self.records.clear()
                 since, since_step = time.perf_counter(), self.step
             pause = time.perf_counter()
             if self.step % self.config.eval_every == 0 or self.step == o.steps:
@@ -118,7 +140,7 @@ class TrainingLoop:
             since += time.perf_counter() - pause
         return "finished"
 
-    def _step(self, records: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+    def _step(self) -> torch.Tensor:
         o = self.config.optimiser
         rate = learning_rate(self.step, self.config)
         for group in self.optimiser.param_groups:
@@ -127,7 +149,7 @@ class TrainingLoop:
         self.optimiser.zero_grad(set_to_none=True)
         for part in ids.chunk(o.accumulate):
             with self._precision():
-                records.append(self.stage.train_step(part, self.step, 1 / o.accumulate))
+                self.records.append(self.stage.train_step(part, self.step, 1 / o.accumulate))
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, o.clip)
         self.optimiser.step()
         self.step += 1
@@ -144,22 +166,34 @@ class TrainingLoop:
         self._record("eval", measures)
 
     def _record(self, kind: str, measures: dict[str, float]) -> None:
-        record: dict[str, Any] = {"kind": kind, "step": self.step, "tokens": self.step * self.tokens_per_step, "time": time.time()}
+        record: dict[str, Any] = {
+            "kind": kind,
+            "step": self.step,
+            "tokens": self.step * self.tokens_per_step,
+            "time": time.time(),
+        }
         if kind == "train":
             record["learning_rate"] = learning_rate(self.step - 1, self.config)
             if self.device.type == "cuda":
                 record["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-        self.directory.append("metrics.jsonl", record | {k: round(v, 6) for k, v in measures.items()})
+        # JSON has no NaN and no infinity.
+        rounded = {name: round(value, 6) if math.isfinite(value) else None for name, value in measures.items()}
+        self.directory.append("metrics.jsonl", record | rounded)
         shown = "  ".join(f"{k} {v:.4g}" for k, v in measures.items() if not k.startswith("align."))
         self.directory.log(f"{kind} {self.step}/{self.config.optimiser.steps}  {shown}")
 
     def _checkpoint(self) -> None:
-        state = {"step": self.step, "stage": self.stage.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state = {
+            "step": self.step,
+            "stage": self.stage.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            # So that the line of metrics after a resume is the mean that an unbroken run writes.
+            "records": [{name: value.cpu() for name, value in record.items()} for record in self.records],
+        }
         self.directory.save_checkpoint(self.step, state)
 
-    def _status(self, state: str, **fields: Any) -> None:
-        o = self.config.optimiser
-        self.directory.write_status(state, step=self.step, steps=o.steps, tokens=self.step * self.tokens_per_step, **fields)
+    def _status(self, state: str) -> None:
+        self.directory.write_status(state, **self.progress)
 
     def _to_device(self, ids: torch.Tensor) -> torch.Tensor:
         return ids.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else ids

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import Architecture
 from ..data.tokens import TokenRows
+from ..errors import MambascopeError
 from ..model.llama import Llama
 from ..model.load import load_teacher
 from ..stages.align import Align
@@ -16,9 +19,9 @@ from ..stages.base import Stage
 from ..stages.distill import Distill
 from ..stages.hybrid import add_student_mixers, load_mixer_state
 from ..stages.pretrain import Pretrain
-from .config import ConfigError, RunConfig
+from .config import ConfigError, RunConfig, invalid_fields
 from .directory import RunDirectory
-from .loop import TrainingLoop, resolve_device
+from .loop import StopRequest, TrainingLoop, resolve_device
 
 
 def build_stage(config: RunConfig) -> Stage:
@@ -27,7 +30,7 @@ def build_stage(config: RunConfig) -> Stage:
     torch.manual_seed(config.seed)
     torch.set_float32_matmul_precision("high")
     if config.method == "pretrain":
-        model = Llama(Architecture(**config.architecture))
+        model = Llama(new_architecture(config))
         Pretrain.initialise(model, config.seed)
         model.to(device)
         if config.compile:
@@ -35,12 +38,7 @@ def build_stage(config: RunConfig) -> Stage:
         return Pretrain(model)
     bundle = Bundle.open([Path(root) / config.family for root in config.bundle])
     model = load_teacher(bundle)
-    add_student_mixers(model, config)
-    if config.mixer.start_from is not None:
-        start = RunDirectory(Path(config.mixer.start_from)).load_checkpoint()
-        if start is None:
-            raise ConfigError(f"mixer.start_from: {config.mixer.start_from} holds no checkpoint")
-        load_mixer_state(model, config.layers, start["stage"])
+    _add_mixers(model, config)
     model.to(device)
     if device.type == "cuda":
         for parameter in model.parameters():
@@ -58,6 +56,33 @@ def build_stage(config: RunConfig) -> Stage:
     return Distill(model, config)
 
 
+def new_architecture(config: RunConfig) -> Architecture:
+    """The shape of a pretrain run's model. Raises ConfigError if a field is missing or unknown."""
+    try:
+        return Architecture(**(config.architecture or {}))
+    except TypeError as error:
+        raise ConfigError(f"architecture: {error}") from None
+
+
+def _add_mixers(model: Llama, config: RunConfig) -> None:
+    """The student's mixers, from the teacher's attention or another run. Raises ConfigError where they do not fit."""
+    count = model.arch.num_hidden_layers
+    if config.layers[-1] >= count:
+        raise ConfigError(f"layers: there is no layer {config.layers[-1]}, the teacher has {count}")
+    try:
+        add_student_mixers(model, config)
+    except ValidationError as error:
+        raise ConfigError(f"the mixer is not valid:\n{invalid_fields(error, 'mixer.options.')}") from None
+    except ValueError as error:
+        raise ConfigError(f"mixer.options: {error}") from None
+    if config.mixer.start_from is not None:
+        try:
+            start = RunDirectory(Path(config.mixer.start_from)).require_checkpoint()
+            load_mixer_state(model, config.layers, start["stage"])
+        except (MambascopeError, KeyError, RuntimeError) as error:
+            raise ConfigError(f"mixer.start_from: {error}") from None
+
+
 def _compile_layers(model: Llama) -> None:
     """Compile a layer, not the model: layers share their graphs, so 30 of them compile as fast as two."""
     torch._dynamo.config.cache_size_limit = 64
@@ -66,11 +91,25 @@ def _compile_layers(model: Llama) -> None:
 
 
 def train(config: RunConfig, path: Path, resume: bool) -> str:
-    """Run a config in a run directory; returns "finished" or "stopped"."""
-    directory = RunDirectory(path)
+    """Run a config in a run directory until its end, SIGTERM or SIGINT; returns "finished" or "stopped".
+
+    A failure is written to the status and raised again.
+    """
+    directory = RunDirectory.create(path)
     if not resume and directory.checkpoints():
         raise ConfigError(f"{path} holds checkpoints already: add --resume, or name another directory")
     directory.write_config(config.model_dump())
-    directory.write_status("running", step=0, steps=config.optimiser.steps, tokens=0)
+    start = {"step": 0, "steps": config.optimiser.steps, "tokens": 0}
+    directory.write_status("running", **start)
     directory.log(f"{config.method} {config.name}: torch {torch.__version__} on {resolve_device(config.device)}")
-    return TrainingLoop(config, directory, build_stage(config)).run(resume)
+    loop: TrainingLoop | None = None
+    with StopRequest() as stop:
+        try:
+            loop = TrainingLoop(config, directory, build_stage(config), stop)
+            return loop.run(resume)
+        except Exception as error:
+            directory.log(traceback.format_exc())
+            expected = isinstance(error, MambascopeError)
+            message = str(error) if expected else f"{type(error).__name__}: {error}"
+            directory.write_status("failed", message=message, **(loop.progress if loop else start))
+            raise

@@ -1,6 +1,7 @@
-"""Stage 2 of MOHAWK (arXiv 2408.10189, section 4.2): each mixer learns its attention layer's output on the teacher's activations.
+"""Stage 2 of MOHAWK (arXiv 2408.10189, section 4.2): each mixer learns its attention layer's output.
 
-All layers at once: one teacher pass gives every layer's input and target, and no gradient crosses a layer.
+All layers at once: one teacher pass gives every layer's input and target on the teacher's own activations, and no
+gradient crosses a layer.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..model.llama import Llama
+from ..mixers.mamba2 import Mamba2
+from ..model.llama import Layer, Llama
 from .base import mean_measures
-from .hybrid import hybrid_layer, load_mixer_state, mixer_parameters, mixer_state
+from .hybrid import load_mixer_state, mixer_parameters, mixer_state
 
 
 class Align:
@@ -31,8 +33,8 @@ class Align:
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         losses = []
         for index, u, target in self._activations(ids):
-            loss = self.layer_loss(hybrid_layer(self.model, index).mamba, u, target)
-            (loss * scale).backward()
+            loss = self.layer_loss(self.model.mamba(index), u, target)
+            torch.autograd.backward(loss * scale)
             losses.append(loss.detach())
         return self._measures(losses)
 
@@ -43,8 +45,7 @@ class Align:
         A freshly initialised mixer points roughly the right way but is an order of magnitude too long or short.
         """
         for index, u, target in self._activations(ids):
-            mamba = hybrid_layer(self.model, index).mamba
-            assert mamba is not None
+            mamba = self.model.mamba(index)
             out, wanted = mamba(u)[0].float(), target.float()
             mamba.out_proj.weight.mul_(((out * wanted).sum() / out.square().sum()).clamp(min=0.01))
 
@@ -53,8 +54,7 @@ class Align:
         records = []
         for ids in batches:
             losses = [
-                self.layer_loss(hybrid_layer(self.model, index).mamba, u, target)
-                for index, u, target in self._activations(ids)
+                self.layer_loss(self.model.mamba(index), u, target) for index, u, target in self._activations(ids)
             ]
             records.append(self._measures(losses))
         return mean_measures(records)
@@ -67,7 +67,7 @@ class Align:
         rotary = self.model.rotary(0, x.shape[1])
         for index in range(max(wanted) + 1):
             with torch.no_grad():
-                u, target, x = self.teacher_layer(self.model.layers[index], x, rotary)
+                u, target, x = self.teacher_layer(self.model.layer(index), x, rotary)
             if index in wanted:
                 yield index, u, target
 
@@ -82,16 +82,16 @@ class Align:
         load_mixer_state(self.model, self.layers, state)
 
 
-def _teacher_layer(
-    layer: nn.Module, x: Tensor, rotary: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _teacher_layer(layer: Layer, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     u = layer.input_layernorm(x)
+    assert layer.self_attn is not None
     target, _ = layer.self_attn(u, rotary)
     x = x + target
     return u, target, x + layer.mlp(layer.post_attention_layernorm(x))
 
 
-def _layer_loss(mamba: nn.Module, u: Tensor, target: Tensor) -> Tensor:
+def _layer_loss(mamba: Mamba2, u: Tensor, target: Tensor) -> Tensor:
     out, _ = mamba(u)
     target = target.float()
-    return (out.float() - target).square().sum() / target.square().sum()
+    loss: Tensor = (out.float() - target).square().sum() / target.square().sum()
+    return loss

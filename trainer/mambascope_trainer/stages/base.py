@@ -16,7 +16,7 @@ class Stage(Protocol):
         ...
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
-        """Forward and backward of one micro-batch, the loss times `scale`; returns measures, unscaled, on the device."""
+        """Forward and backward of one micro-batch, the loss times `scale`; returns unscaled measures, on the device."""
         ...
 
     def evaluate(self, batches: Iterable[Tensor]) -> dict[str, float]:

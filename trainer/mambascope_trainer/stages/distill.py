@@ -1,7 +1,7 @@
-"""End-to-end distillation: the hybrid learns the teacher's next-token distribution (arXiv 2408.15237, section 3; MOHAWK stage 3).
+"""End-to-end distillation: the hybrid learns the teacher's next-token distribution.
 
-MLPs, norms and embeddings stay the teacher's. With a random pattern, each step replaces another subset of the layers, so that
-one set of mixers serves every pattern of them.
+arXiv 2408.15237, section 3; MOHAWK's stage 3. MLPs, norms and embeddings stay the teacher's. With a random pattern,
+each step replaces another subset of the layers, so that one set of mixers serves every pattern of them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Distill:
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         loss, measures = self._measure(ids, self.pattern_at(step))
-        (loss * scale).backward()
+        torch.autograd.backward(loss * scale)
         # A layer that this step's pattern leaves out must not be moved by the optimiser's momentum of a zero gradient:
         # its gradients stay None.
         return {"loss": loss.detach(), **measures}

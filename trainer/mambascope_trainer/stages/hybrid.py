@@ -9,7 +9,7 @@ from torch import nn
 
 from ..mixers.init import init_from_attention
 from ..model.config import Mamba2Config
-from ..model.llama import Layer, Llama
+from ..model.llama import Llama
 from ..run.config import RunConfig
 
 
@@ -19,23 +19,16 @@ def add_student_mixers(model: Llama, config: RunConfig) -> Mamba2Config:
     model.requires_grad_(False)
     model.add_mamba(config.layers, mixer_config)
     for index in config.layers:
-        layer = hybrid_layer(model, index)
-        assert layer.mamba is not None and layer.self_attn is not None
-        if config.mixer.init == "attention":
-            init_from_attention(layer.mamba, layer.self_attn)
-        layer.mamba.codec = config.mixer.codec
+        mamba, attention = model.mamba(index), model.layer(index).self_attn
+        if config.mixer.init == "attention" and attention is not None:
+            init_from_attention(mamba, attention)
+        mamba.codec = config.mixer.codec
     return mixer_config
-
-
-def hybrid_layer(model: Llama, index: int) -> Layer:
-    layer = model.layers[index]
-    assert isinstance(layer, Layer)
-    return layer
 
 
 def mixer_parameters(model: Llama, layers: list[int]) -> list[nn.Parameter]:
     """The student's trainable parameters."""
-    return [p for i in layers if (m := hybrid_layer(model, i).mamba) is not None for p in m.parameters()]
+    return [p for i in layers for p in model.mamba(i).parameters()]
 
 
 def mixer_state(model: Llama, layers: list[int]) -> dict[str, torch.Tensor]:
@@ -43,16 +36,14 @@ def mixer_state(model: Llama, layers: list[int]) -> dict[str, torch.Tensor]:
     return {
         f"model.layers.{i}.mamba.{key}": value.detach().cpu()
         for i in layers
-        if (m := hybrid_layer(model, i).mamba) is not None
-        for key, value in m.state_dict().items()
+        for key, value in model.mamba(i).state_dict().items()
     }
 
 
 def load_mixer_state(model: Llama, layers: list[int], state: dict[str, Any]) -> None:
     """Load the tensors of `layers`; others in `state` are ignored. Raises KeyError naming the first layer not in it."""
     for i in layers:
-        mamba, prefix = hybrid_layer(model, i).mamba, f"model.layers.{i}.mamba."
-        assert mamba is not None
+        mamba, prefix = model.mamba(i), f"model.layers.{i}.mamba."
         if f"{prefix}in_proj.weight" not in state:
             raise KeyError(f"the mixers to start from have no layer {i}")
         mamba.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -42,7 +42,7 @@ class Pretrain:
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         loss = self._loss(ids)
-        (loss * scale).backward()
+        torch.autograd.backward(loss * scale)
         return {"loss": loss.detach()}
 
     @torch.no_grad()
