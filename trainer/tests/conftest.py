@@ -2,8 +2,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from samples import write_bundle
+
+from mambascope_trainer.bundle import Bundle, Storage
 
 REPOSITORY = Path(__file__).parents[2]
+
+torch.set_num_threads(2)
 
 
 @pytest.fixture
@@ -14,3 +20,17 @@ def smollm2() -> Path:
     if not list(folder.glob("base-*.safetensors")):
         pytest.skip("the SmolLM2 base is not fetched")
     return folder
+
+
+@pytest.fixture
+def smollm2_bundle(smollm2: Path) -> Bundle:
+    """The fetched base with the manifest that ships."""
+    return Bundle.open([smollm2, REPOSITORY / "public" / "models" / smollm2.name])
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root of bundles with the family `tiny`, a teacher of random float32 weights. Not to be written to."""
+    root = tmp_path_factory.mktemp("models")
+    write_bundle(root / "tiny", Storage(matrix="f32", embedding="f32"))
+    return root

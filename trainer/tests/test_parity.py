@@ -109,9 +109,8 @@ def test_too_large_a_difference_is_an_error(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.smollm2
-def test_smollm2_agrees_with_transformers(smollm2: Path) -> None:
-    bundle = Bundle.open(smollm2)
+def test_smollm2_agrees_with_transformers(smollm2_bundle: Bundle) -> None:
     ids = [1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 2, 198, 1, 520, 9531, 198]
-    for item in check_variant(bundle, "teacher", load_variant(bundle, "teacher"), [ids]):
+    for item in check_variant(smollm2_bundle, "teacher", load_variant(smollm2_bundle, "teacher"), [ids]):
         assert item.max_abs_diff < 1e-3
         assert item.top1_agreement == 1

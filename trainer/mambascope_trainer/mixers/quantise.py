@@ -35,5 +35,5 @@ def straight_through(weight: Tensor, codec: str | None) -> Tensor:
     if codec is None:
         return weight
     rounded = {"q4_0": fake_q4_0, "q8_0": fake_q8_0}[codec](weight.detach())
-    # The difference is exactly zero: the value is the rounded one to the last bit, as weight + (rounded - weight) is not.
+    # The difference is exactly zero, so the value is the rounded one to the last bit.
     return rounded + (weight - weight.detach())
