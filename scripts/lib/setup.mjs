@@ -25,7 +25,10 @@ export async function installPackages() {
     say("npm packages: installing (a few minutes the first time)");
     const begun = Date.now();
     const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-    const { code } = await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, show: true });
+    const flags = ["--no-audit", "--no-fund", "--loglevel=error"];
+    const exact = await run(npm, ["ci", ...flags], { cwd: root });
+    // A registry that lacks another platform's optional packages fails the exact install; the versions here are locked all the same.
+    const { code } = exact.code === 0 ? exact : await run(npm, ["install", "--no-save", ...flags], { cwd: root, show: true });
     if (code !== 0) throw new SetupError("npm", "The npm packages could not be installed.", "Check the network connection and the message above, then run the command again.");
     say(`npm packages: installed in ${seconds(Date.now() - begun)}`);
   } else say("npm packages: installed");
