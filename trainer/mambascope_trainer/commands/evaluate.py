@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from ..bundle.bundle import Bundle
 from ..data.tokens import TokenRows
 from ..evaluation.agreement import compare_with_teacher, text_windows
+from ..evaluation.results import quality_entries, write_results
 from ..model.llama import Llama
 from ..model.load import load_teacher, load_variant
 from ..run.config import read_config
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--limit", type=int, help="at most this many windows of each file or folder")
     parser.add_argument("--out", type=Path, help="also write the records to this JSON file")
+    parser.add_argument("--results", type=Path, help="also add quality.* entries to this results file")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -56,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
             }
             print(json.dumps(record), flush=True)
             records.append(record)
+    if options.results is not None:
+        write_results(options.results, quality_entries(records))
     if options.out is not None:
         options.out.write_text(json.dumps(records, indent=1))
 
