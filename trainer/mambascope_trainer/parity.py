@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from tokenizers import Tokenizer
 
 from .bundle.bundle import Bundle
+from .bundle.safetensors import write_atomic
 from .model.llama import LayerState, Llama
 from .reference import Reference
 
@@ -121,14 +123,23 @@ def check_variant(bundle: Bundle, variant: str, model: Llama, prompts: Sequence[
     return [compare(variant, name, joined, logits) for name, logits in others.items()]
 
 
-def record_case(model: Llama, text: str, ids: Sequence[int], continuation: int) -> dict[str, Any]:
+def record_case(
+    model: Llama, text: str, ids: Sequence[int], continuation: int, logits_file: Path | None = None
+) -> dict[str, Any]:
     """What the browser must reproduce for one prompt: of each position the top logits and the log-sum-exp, of
-    the last one all logits (base64 of little-endian float32), and the greedy continuation."""
+    the last one all logits (base64 of little-endian float32), and the greedy continuation.
+
+    `logits_file` takes all positions' logits (T, V), as little-endian float32; the case names it.
+    """
     logits = prefill_logits(model, ids)
+    if logits_file is not None:
+        logits_file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(logits_file, [logits.astype("<f4").tobytes()])
     top = np.argsort(-logits, axis=-1, kind="stable")[:, :TOP]
     values = np.take_along_axis(logits, top, axis=-1)
     tokens, leads = greedy(model, ids, continuation)
     return {
+        **({} if logits_file is None else {"logits": logits_file.name}),
         "text": text,
         "ids": list(ids),
         "top_ids": top.tolist(),
@@ -141,9 +152,14 @@ def record_case(model: Llama, text: str, ids: Sequence[int], continuation: int) 
 
 
 def fixture(
-    bundle: Bundle, models: dict[str, Llama], texts: Sequence[str], continuation: int, differences: list[Difference]
+    bundle: Bundle,
+    models: dict[str, Llama],
+    texts: Sequence[str],
+    continuation: int,
+    differences: list[Difference],
+    logits: Path | None = None,
 ) -> dict[str, Any]:
-    """The document for the browser's parity test."""
+    """The document for the browser's parity test; the folder `logits` takes all positions' logits, a file a case."""
     tokenizer = load_tokenizer(bundle)
     manifest = bundle.manifest
     return {
@@ -155,7 +171,16 @@ def fixture(
         "variants": {
             name: {
                 "layers": list(bundle.variant(name).layers),
-                "cases": [record_case(model, text, tokenizer.encode(text).ids, continuation) for text in texts],
+                "cases": [
+                    record_case(
+                        model,
+                        text,
+                        tokenizer.encode(text).ids,
+                        continuation,
+                        logits and logits / f"{name}-{index}.f32",
+                    )
+                    for index, text in enumerate(texts)
+                ],
             }
             for name, model in models.items()
         },

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--continuation", type=int, default=128, help="greedy tokens to record a prompt")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest accepted difference of logits")
     parser.add_argument("--fixtures", type=Path, help="write the recorded logits and continuations here")
+    parser.add_argument("--logits", type=Path, help="with --fixtures: a folder for all positions' logits too")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         for item in found:
             print(json.dumps(asdict(item)), flush=True)
     if options.fixtures:
-        document = fixture(bundle, models, texts, options.continuation, differences)
+        document = fixture(bundle, models, texts, options.continuation, differences, options.logits)
         write_atomic(options.fixtures, [(json.dumps(document, ensure_ascii=False) + "\n").encode("utf-8")])
     worst = max((item.max_abs_diff for item in differences), default=np.inf)
     if not worst <= options.tolerance:
