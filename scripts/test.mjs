@@ -3,6 +3,7 @@
  * `npm test -- unit e2e` runs only the named steps of: lint, typecheck, unit, trainer, e2e (the build always runs).
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ensureChromium } from "./lib/chromium.mjs";
@@ -69,10 +70,22 @@ async function pytest(python) {
 
 async function browser() {
   const report = path.join(reports, "e2e.json");
-  const env = { ...process.env, CHROMIUM_PATH: await ensureChromium(), PLAYWRIGHT_JSON_OUTPUT_NAME: report };
+  const env = { ...process.env, CHROMIUM_PATH: await ensureChromium(), E2E_PORT: String(await freePort()), PLAYWRIGHT_JSON_OUTPUT_NAME: report };
   const { code } = await run(process.execPath, [bin("@playwright/test/cli.js"), "test", "--reporter=list,json"], { cwd: root, env, show: true });
   const { stats } = await json(report);
   return honest({ passed: stats.expected + stats.flaky, failed: stats.unexpected }, code);
+}
+
+/** A port that nothing listens on, so that two checkouts can be tested at once. @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address ? address.port : 3117));
+    });
+  });
 }
 
 try {
