@@ -9,7 +9,8 @@ from mambascope_trainer.bundle import Bundle, Storage
 
 REPOSITORY = Path(__file__).parents[2]
 
-torch.set_num_threads(2)
+# The tensors here are tiny: threads only wait for one another, and on a busy machine for long.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

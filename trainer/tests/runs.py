@@ -25,7 +25,7 @@ MEASURED = ("time", "tokens_per_second")
 
 
 def write_data(folder: Path) -> Path:
-    """train/ (two shards, 24 rows of 35) and evaluation/ (7 rows): each token follows from the one before, or is random."""
+    """train/ (24 rows of 35, two shards) and evaluation/ (7 rows): a token follows from the last, or is random."""
     random = np.random.default_rng(0)
     for name, shards in (("train", [16, 8]), ("evaluation", [7])):
         for index, count in enumerate(shards):
