@@ -86,7 +86,10 @@ def test_the_penalty_counts_sampled_tokens_not_the_prompts(teacher: Llama) -> No
 
     prompts = [[5], [7, 8, 9, 10, 11, 12, 13, 14]]
     sampler = TeacherSampler(teacher, 2, 40, None, seed=0, penalised=penalised)
-    for row, prompt in zip(sampler.sample(prompts, [COLD] * 2).tolist(), prompts, strict=True):
+    rows = sampler.sample(prompts, [COLD] * 2).tolist()
+    assert sampler.seen is not None
+    for row, prompt, seen in zip(rows, prompts, sampler.seen, strict=True):
+        assert set(seen.nonzero().flatten().tolist()) == set(row[len(prompt) : -1])
         logits = teacher(torch.tensor([row]))[0][0]
         for t in range(len(prompt) - 1, len(row) - 1):
             sampled = row[len(prompt) : t + 1]
