@@ -32,7 +32,7 @@ _EXAMPLES = (
     (
         "a girl named Ella and a red ball",
         'Ella had a red ball. She loved to play with it in the park. One day, the ball rolled into the pond. "Oh no!" said Ella. '
-        'She could not reach it, and she was sad. A big dog saw the ball. He jumped into the water and swam to it. The dog '
+        "She could not reach it, and she was sad. A big dog saw the ball. He jumped into the water and swam to it. The dog "
         'brought the ball back to Ella. "Thank you!" said Ella. She gave the dog a hug. Now Ella and the dog play with the ball '
         "every day.",
     ),
@@ -45,17 +45,17 @@ _EXAMPLES = (
     ),
     (
         "a boy named Jack and a cookie",
-        "Jack saw a big cookie on the table. His mom said, \"Please wait until after dinner.\" But Jack was hungry. He took the "
-        "cookie and ate it. Then he felt bad. When his mom came back, she asked, \"Where is the cookie?\" Jack looked at the floor. "
+        'Jack saw a big cookie on the table. His mom said, "Please wait until after dinner." But Jack was hungry. He took the '
+        'cookie and ate it. Then he felt bad. When his mom came back, she asked, "Where is the cookie?" Jack looked at the floor. '
         '"I ate it," he said. "I am sorry." His mom was not angry. "Thank you for telling the truth," she said. The next day, '
         "they baked new cookies together, and Jack waited until after dinner.",
     ),
     (
         "a slow turtle and a race",
-        "One sunny day, a turtle named Toby wanted to join the race. The other animals laughed. \"You are too slow!\" they said. "
-        "Toby was sad, but he did not give up. When the race began, the rabbit ran very fast. Then he fell into a hole. \"Help!\" "
+        'One sunny day, a turtle named Toby wanted to join the race. The other animals laughed. "You are too slow!" they said. '
+        'Toby was sad, but he did not give up. When the race began, the rabbit ran very fast. Then he fell into a hole. "Help!" '
         "he cried. Everyone ran past him. Only Toby stopped. He helped the rabbit climb out. Toby came last in the race, but all "
-        "the animals clapped for him. The rabbit said, \"You are the best friend I know.\"",
+        'the animals clapped for him. The rabbit said, "You are the best friend I know."',
     ),
     (
         "two sisters and a snowman",

@@ -16,18 +16,28 @@ BOYS = "Tom,Ben,Max,Sam,Jack,Leo,Tim,Finn,Noah,Oscar,Will,Dan,Hugo,Luke,Joe,Eli"
 ANIMALS = (
     "rabbit,fox,bear,mouse,duck,owl,frog,turtle,kitten,puppy,squirrel,hedgehog,penguin,pig,lamb,beaver,otter,deer,goose,raccoon"
 ).split(",")
-ANIMAL_NAMES = "Pip,Momo,Benny,Toby,Coco,Hazel,Dot,Bobo,Nutty,Fluff,Biscuit,Pepper,Clover,Ziggy,Maple,Poppy,Waddles,Bean".split(",")
+ANIMAL_NAMES = (
+    "Pip,Momo,Benny,Toby,Coco,Hazel,Dot,Bobo,Nutty,Fluff,Biscuit,Pepper,Clover,Ziggy,Maple,Poppy,Waddles,Bean".split(
+        ","
+    )
+)
 LOOKS = "little,small,young,shy,happy,curious,clever,kind,sleepy,brave,quiet,cheerful,gentle,playful".split(",")
 COATS = "fluffy,brown,tiny,grey,round,old".split(",")
 HOMES = (
     "in a small house by the river,near a big forest,in a cozy town,at the edge of a green meadow,on a farm,by the sea,"
     "next to a tall hill,under an old oak tree,in a village with a stone bridge,at the end of a quiet street"
 ).split(",")
-PLACES = "the park,the forest,the garden,the meadow,the beach,the pond,the hill,the river,the old barn,the playground".split(",")
+PLACES = (
+    "the park,the forest,the garden,the meadow,the beach,the pond,the hill,the river,the old barn,the playground".split(
+        ","
+    )
+)
 TOYS = "ball,kite,doll,toy car,drum,red hat,blue scarf,music box,teddy bear,wooden boat,silver bell,yellow balloon,picture book,train".split(
     ","
 )
-FOODS = "apple pie,carrot soup,honey cake,warm bread,pancakes,berry jam,cookies,pumpkin soup,cheese,sweet corn".split(",")
+FOODS = "apple pie,carrot soup,honey cake,warm bread,pancakes,berry jam,cookies,pumpkin soup,cheese,sweet corn".split(
+    ","
+)
 FRUITS = "apples,berries,pears,nuts,carrots,cherries,plums,strawberries".split(",")
 SEEDS = "sunflower,pumpkin,bean,apple,tomato,rose,cherry,carrot".split(",")
 COLOURS = "red,blue,green,yellow,purple,orange,white,pink".split(",")
@@ -74,6 +84,8 @@ def _hero(random: Random, prefix: str) -> dict[str, str]:
         name = random.choice(GIRLS if girl else BOYS)
     pronouns = ("she", "her", "her") if girl else ("he", "him", "his")
     description = f"a {random.choice(LOOKS + COATS if kind == 'animal' else LOOKS)} {noun}"
-    values = dict(zip(("he", "him", "his"), pronouns, strict=True), Name=name, desc=description, who=f"{description} named {name}")
+    values = dict(
+        zip(("he", "him", "his"), pronouns, strict=True), Name=name, desc=description, who=f"{description} named {name}"
+    )
     values |= {"He": pronouns[0].capitalize(), "His": pronouns[2].capitalize()}
     return {prefix + key: value for key, value in values.items()}
