@@ -32,9 +32,9 @@ export async function measureFreshStart(collected: Collected): Promise<void> {
   if (code !== 0) throw new SetupError("clone", `The project could not be cloned: ${stderr.trim()}`, "Check the disk's free space.");
 
   const port = await freePort();
+  const env = { ...process.env, MAMBASCOPE_HOME: path.join(temporary, "home"), PORT: String(port) };
   // What this very script was started with is not the visitor's.
-  const inherited = Object.entries(process.env).filter(([name]) => name !== "MAMBASCOPE_PYTHON" && !name.startsWith("npm_"));
-  const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), MAMBASCOPE_HOME: path.join(temporary, "home"), PORT: String(port) };
+  for (const name of Object.keys(env)) if (name === "MAMBASCOPE_PYTHON" || name.startsWith("npm_")) Reflect.deleteProperty(env, name);
   const begun = performance.now();
   const seconds = (since: number): number => Math.round((performance.now() - since) / 100) / 10;
   const app = spawn("npm", ["start"], { cwd: clone, env, stdio: ["ignore", "pipe", "inherit"], detached: true });
