@@ -13,6 +13,7 @@ import { say } from "../lib/console.mjs";
 import { root } from "../lib/paths.mjs";
 import { SetupError } from "../lib/run.mjs";
 import { build, copyRuntime, nextBinary } from "../lib/setup.mjs";
+import { keepingNodeEnv } from "./node-env.mjs";
 import type { BenchPage } from "./page/api";
 
 const host = "127.0.0.1";
@@ -33,15 +34,7 @@ export async function openLab({ files = {}, folders = {} }: { files?: Record<str
   const executablePath = await ensureChromium();
   const temporary = await mkdtemp(path.join(tmpdir(), "mambascope-bench-"));
   const site = path.join(temporary, "site");
-  await bundle({
-    configFile: false,
-    root: path.join(root, "scripts", "bench", "page"),
-    base: "/bench/",
-    logLevel: "error",
-    resolve: { alias: { "@": root } },
-    build: { outDir: site, target: "esnext", modulePreload: { polyfill: false } },
-    worker: { format: "es" },
-  });
+  await bundlePage(site);
   const appPort = await freePort();
   const app = spawn(process.execPath, [nextBinary(), "start", "--hostname", host, "--port", String(appPort)], { cwd: root, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: "ignore" });
   const server = createServer((incoming, outgoing) => {
@@ -73,6 +66,20 @@ export async function openLab({ files = {}, folders = {} }: { files?: Record<str
       return openBrowser(context, `${origin}/bench/index.html`);
     },
   };
+}
+
+async function bundlePage(outDir: string): Promise<void> {
+  await keepingNodeEnv(() =>
+    bundle({
+      configFile: false,
+      root: path.join(root, "scripts", "bench", "page"),
+      base: "/bench/",
+      logLevel: "error",
+      resolve: { alias: { "@": root } },
+      build: { outDir, target: "esnext", modulePreload: { polyfill: false } },
+      worker: { format: "es" },
+    }),
+  );
 }
 
 async function openBrowser(context: BrowserContext, url: string): Promise<Browser> {

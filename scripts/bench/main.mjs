@@ -3,7 +3,7 @@ import path from "node:path";
 import { runnerImport } from "vite";
 import { say } from "../lib/console.mjs";
 import { root } from "../lib/paths.mjs";
-import { SetupError } from "../lib/run.mjs";
+import { keepingNodeEnv } from "./node-env.mjs";
 
 const [name = "", ...options] = process.argv.slice(2);
 if (name !== "parity" && name !== "speed") {
@@ -11,15 +11,12 @@ if (name !== "parity" && name !== "speed") {
   process.exitCode = 2;
 } else {
   try {
-    const { module } = await runnerImport(path.join(root, "scripts", "bench", `${name}.ts`), {
-      configFile: false,
-      root,
-      logLevel: "error",
-      resolve: { alias: { "@": root } },
-    });
+    const file = path.join(root, "scripts", "bench", `${name}.ts`);
+    const { module } = await keepingNodeEnv(() => runnerImport(file, { configFile: false, root, logLevel: "error", resolve: { alias: { "@": root } } }));
     process.exitCode = await /** @type {{ main: (options: string[]) => Promise<number> }} */ (module).main(options);
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
+    // The benchmarks' modules are Vite's copies, so the class is another one.
+    if (!(error instanceof Error && "action" in error)) throw error;
     say(`\n${error.message}\n${error.action}`);
     process.exitCode = 1;
   }

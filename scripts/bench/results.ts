@@ -50,7 +50,7 @@ export function median(values: readonly number[]): number {
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle) - 1] ?? Number.NaN)) / 2;
 }
 
-const rounded = (value: number): number => Number(value.toPrecision(6));
+const rounded = (value: number): number => (Number.isInteger(value) ? value : Number(value.toPrecision(6)));
 
 /**
  * The load average over a minute, after waiting for it to fall under 1.5 (at most `patience` seconds): part of it is the
