@@ -134,6 +134,8 @@ export type ModelInfo = {
   contextLength: number;
   vocabularySize: number;
   chatTemplate: boolean;
+  /** What went wrong without stopping the load, in sentences for the page, such as that the browser's cache is full. */
+  warnings: string[];
   memory: MemoryReport;
   timings: { downloadMs: number; expandMs: number; sessionMs: number; warmupMs: number; totalMs: number };
 };

@@ -84,6 +84,17 @@ describe("the graph on WebAssembly, against the float64 reference", () => {
     await expectParity(bundle, ["attention"], TOKENS.slice(0, 8), [[8]]);
   });
 
+  it("the sink that chooses the kernel changes nothing", async () => {
+    const architecture = tinyArchitecture({ num_attention_heads: 9, num_key_value_heads: 3, max_position_embeddings: 512 });
+    const bundle = await syntheticBundle({ architecture });
+    const config = bundle.config(["attention", "attention"]);
+    const long = Array.from({ length: 300 }, (_, index) => (index * 7) % 160);
+    const [plain, sink] = [await syntheticRunner(bundle, config, { provider: "webgpu" }), await syntheticRunner(bundle, config)];
+    const expected = await logits(plain, long, [32, 1]);
+    expect(difference(await logits(sink, long, [32, 1]), Array.from(expected))).toBeLessThan(1e-4);
+    for (const runner of [plain, sink]) await runner.dispose();
+  });
+
   it("random patterns read in random chunks", async () => {
     const architecture = tinyArchitecture({ num_hidden_layers: 3 });
     const bundle = await syntheticBundle({ architecture, sets: { m: tinyMamba2(), n: tinyMamba2({ num_kv_heads: 1, norm_groups: 4 }) } });

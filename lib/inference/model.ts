@@ -65,6 +65,8 @@ export type ModelDescription = {
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly chatTemplate: boolean;
+  /** What went wrong without stopping the load, in sentences for the page, such as that the browser's cache is full. */
+  readonly warnings: string[];
   readonly timings: Timings;
 };
 
@@ -178,7 +180,7 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   const tokenizer = new Tokenizer(files.tokenizer as object, files.config as object);
   const downloaded = performance.now();
 
-  const plan = buildGraph(manifest, config, { format: precision, allLogits: request.allLogits, contextLength });
+  const plan = buildGraph(manifest, config, { format: precision, provider, allLogits: request.allLogits, contextLength });
   progress("expand", "Reading the weights", 0, plan.weightBytes);
   const tensors = await readTensors(bundle);
   signal?.throwIfAborted();
@@ -220,6 +222,7 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
       contextLength,
       vocabularySize: architecture.vocab_size,
       chatTemplate: tokenizer.hasChatTemplate,
+      warnings: bundle.warnings.map(({ message, action }) => `${message} ${action}`),
       timings: {
         downloadMs: downloaded - started,
         expandMs,

@@ -8,8 +8,12 @@ import { embedding, linear, type Matrix, type MatrixFormat } from "./linear";
 import { mamba2Mixer, silu } from "./mamba2";
 import { type GraphPlan, INPUT_IDS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
 
+/** What will run the graph: the two have different kernels behind the same operators. */
+export type Provider = "webgpu" | "wasm";
+
 export type BuildOptions = {
   readonly format: MatrixFormat;
+  readonly provider: Provider;
   /** Logits of every position instead of the last one only. */
   readonly allLogits?: boolean;
   /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
@@ -24,7 +28,7 @@ const EMBEDDING = "model.embed_tokens.weight";
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
   const { architecture } = config;
-  const { format } = options;
+  const { format, provider } = options;
   const writer = new GraphWriter();
   const matrix = matrixLookup(manifest, config);
   const contextLength = options.contextLength ?? architecture.max_position_embeddings;
@@ -47,7 +51,7 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
     const before = norm(`${prefix}.input_layernorm.weight`, residual, update);
     const mixer =
       resolved.mixer === "attention"
-        ? attentionMixer(writer, format, matrix, layer, architecture, contextLength, before.normed)
+        ? attentionMixer(writer, format, matrix, layer, architecture, { contextLength, provider }, before.normed)
         : mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed);
     state.push(...mixer.state);
     const between = norm(`${prefix}.post_attention_layernorm.weight`, before.sum, mixer.out);
