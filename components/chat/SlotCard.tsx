@@ -136,6 +136,9 @@ function Ready({ state, onUnload }: { state: EngineState; onUnload: () => void }
           <p className="text-2xs text-ink-3">{info.providerReason}</p>
         </div>
       </div>
+      {info.warnings.map((warning) => (
+        <Notice key={warning} tone="warn" message={warning} />
+      ))}
       {memory && <MemoryTable memory={memory} />}
       <div className="tabular flex items-end gap-2 text-2xs text-ink-3">
         <p className="min-w-0 flex-1">
