@@ -50,7 +50,7 @@ function Row({ entry }: { entry: ResultEntry }) {
       <th scope="row" className="py-1.5 pr-4 pl-5 text-left font-mono font-normal">
         {entry.metric}
       </th>
-      <td className="py-1.5 pr-4 text-ink-2">{Object.values(entry.of).map(String).join(", ")}</td>
+      <td className="py-1.5 pr-4 text-ink-2">{describe(entry.of)}</td>
       <td className="py-1.5 pr-4 text-right whitespace-nowrap">
         {formatMeasured(entry.value)} <span className="text-ink-3">{entry.unit}</span>
       </td>
@@ -66,4 +66,11 @@ function formatMeasured(value: number): string {
 
 function describeMachine(machine: string | Record<string, unknown>): string {
   return typeof machine === "string" ? machine : Object.values(machine).filter((part) => typeof part === "string" || typeof part === "number").join(", ");
+}
+
+/** Names speak for themselves; numbers and flags get their key. */
+function describe(of: ResultEntry["of"]): string {
+  return Object.entries(of)
+    .map(([key, value]) => (typeof value === "string" ? value : `${key.replaceAll("_", " ")} ${value}`))
+    .join(", ");
 }
