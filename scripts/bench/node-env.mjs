@@ -1,8 +1,9 @@
-/** Vite sets NODE_ENV for the whole process, which would change what the child processes here build and install. */
-const { NODE_ENV: before } = process.env;
-
-/** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+/**
+ * Vite sets NODE_ENV for the whole process, which would change what the child processes of a benchmark build and install.
+ * @template T @param {() => Promise<T>} work @returns {Promise<T>}
+ */
 export async function keepingNodeEnv(work) {
+  const { NODE_ENV: before } = process.env;
   try {
     return await work();
   } finally {

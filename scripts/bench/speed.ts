@@ -1,7 +1,7 @@
 /**
  * `npm run bench:speed`: speed and memory in Chromium on this machine's CPU. wllama (llama.cpp in WebAssembly) is measured beside
  * the teacher: the same weights file, prompt and number of threads, turn by turn in one page.
- * Options: sections of `peer`, `decode`, `memory`, `load`, `start`; only a run of all of them writes its results.
+ * Options: sections of `start`, `peer`, `decode`, `memory`, `load`; only a run of all of them writes its results.
  * MAMBASCOPE_GGUF names the SmolLM2 file; without it, the package is downloaded.
  */
 import { say } from "../lib/console.mjs";
@@ -14,7 +14,7 @@ import { measureMemory } from "./memory";
 import { Collected, median, quietLoad, writeResults } from "./results";
 import { passage } from "./texts";
 
-type Section = "peer" | "decode" | "memory" | "load" | "start";
+type Section = "start" | "peer" | "decode" | "memory" | "load";
 
 const PEER = "wllama 3.8.1";
 const DECODED = 128;
@@ -29,6 +29,7 @@ const base = "smollm2-135m-instruct";
 export async function main(options: string[]): Promise<number> {
   const wanted = (section: Section): boolean => options.length === 0 || options.includes(section);
   const collected = new Collected();
+  if (wanted("start")) await measureFreshStart(collected);
   const lab = await openLab({ files: wanted("peer") ? { "model.gguf": await peerModel() } : {} });
   let version = "";
   const inBrowser = async (section: Section, measure: (browser: Browser) => Promise<void>): Promise<void> => {
@@ -47,7 +48,6 @@ export async function main(options: string[]): Promise<number> {
   } finally {
     await lab.close();
   }
-  if (wanted("start")) await measureFreshStart(collected);
   if (options.length === 0) say(`Wrote ${await writeResults("speed", "npm run bench:speed", version, collected.entries)}`);
   return 0;
 }
