@@ -106,7 +106,7 @@ export async function build() {
   if (existsSync(path.join(root, ".next", "BUILD_ID")) && (await readFile(stamp, "utf8").catch(() => "")) === hash) return say("build: up to date");
   say("build: compiling (about a minute)");
   const begun = Date.now();
-  const { code, stdout, stderr } = await run(process.execPath, [nextBinary(), "build"], { cwd: root, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
+  const { code, stdout, stderr } = await run(process.execPath, [nextBinary(), "build"], { cwd: root, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "production" } });
   if (code !== 0) {
     say(stdout + stderr);
     throw new SetupError("build", "The app could not be built.", "See the messages above; a fresh clone at a released commit builds.");
