@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import MambascopeError
+from .order import EpochOrder, places
 
 Rows = npt.NDArray[np.uint16]
 
@@ -64,15 +65,16 @@ class TokenRows:
                 f"seq_len {seq_len} needs rows of {seq_len + 1} tokens, those of {folder} have {length}",
                 "Lower seq_len, or name another folder.",
             )
-        self.rows: Rows = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        self.shards = arrays
+        self.ends = np.cumsum([len(a) for a in arrays])
         # A window is seq_len inputs and one more label; the rest of a row that does not fill one is left out.
         self.per_row: int = (length - 1) // seq_len
         self.seq_len, self.seed = seq_len, seed
-        self._held: tuple[int, npt.NDArray[np.int64]] | None = None
+        self.order = EpochOrder(len(self), seed)
 
     def __len__(self) -> int:
         """Number of windows."""
-        return len(self.rows) * self.per_row
+        return int(self.ends[-1]) * self.per_row
 
     @property
     def tokens(self) -> int:
@@ -80,11 +82,21 @@ class TokenRows:
 
     def window(self, index: int) -> Rows:
         row, part = divmod(index, self.per_row)
-        return np.asarray(self.rows[row, part * self.seq_len : (part + 1) * self.seq_len + 1])
+        shard = int(np.searchsorted(self.ends, row, side="right"))
+        rows = self.shards[shard]
+        line = rows[row - int(self.ends[shard]) + len(rows)]
+        return np.asarray(line[part * self.seq_len : (part + 1) * self.seq_len + 1])
 
-    def batch(self, step: int, size: int) -> torch.Tensor:
-        """Token ids (size, seq_len + 1), int64: inputs and next tokens. Every epoch permutes all windows anew."""
-        return self._gather(range(step * size, (step + 1) * size))
+    def at(self, place: int) -> Rows:
+        """The window at a place of the training order; every epoch permutes all windows anew."""
+        return self.window(self.order[place])
+
+    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> torch.Tensor:
+        """Token ids (size / world, seq_len + 1), int64: inputs and next tokens, the part of process `rank` of `world`.
+
+        The ranks' parts, one after another, are the batch of one process. Raises ValueError if size is not a multiple.
+        """
+        return self._gather(places(step, size, rank, world))
 
     def once(self, size: int, limit: int | None = None) -> Iterator[torch.Tensor]:
         """The first epoch's windows, at most `limit` of them, each once; the last batch may be smaller than `size`."""
@@ -93,13 +105,4 @@ class TokenRows:
             yield self._gather(range(start, min(start + size, count)))
 
     def _gather(self, numbers: range) -> torch.Tensor:
-        picks = []
-        for number in numbers:
-            epoch, place = divmod(number, len(self))
-            picks.append(self.window(int(self._order(epoch)[place])))
-        return torch.from_numpy(np.stack(picks).astype(np.int64))
-
-    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        if self._held is None or self._held[0] != epoch:
-            self._held = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self)))
-        return self._held[1]
+        return torch.from_numpy(np.stack([self.at(number) for number in numbers]).astype(np.int64))

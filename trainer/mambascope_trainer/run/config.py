@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ..data.mixture import DataSource
 from ..errors import MambascopeError
 
 
@@ -23,7 +24,9 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    train: str = Field(description="Data folder with rows-*.npy")
+    train: str | Annotated[list[DataSource], Field(min_length=1)] = Field(
+        description="Data folder with rows-*.npy, or several with their shares"
+    )
     evaluation: str | None = Field(default=None, description="Held-out data folder; none: no evaluation")
     seq_len: int = Field(default=1024, gt=1, description="Tokens a sequence")
 
@@ -32,11 +35,22 @@ class OptimiserConfig(Section):
     steps: int = Field(gt=0, description="Optimiser steps")
     batch: int = Field(gt=0, description="Sequences a step")
     accumulate: int = Field(default=1, gt=0, description="Micro-batches a step; batch must be a multiple")
-    learning_rate: float = Field(gt=0)
-    final_fraction: float = Field(default=0.05, ge=0, le=1, description="Last learning rate over the peak (cosine)")
+    name: Literal["adamw", "muon"] = Field(
+        default="adamw", description="muon: Muon for the layers' projections, AdamW for the rest"
+    )
+    learning_rate: float = Field(gt=0, description="Peak")
+    adam_learning_rate: float | None = Field(
+        default=None, gt=0, description="muon: AdamW's peak; none: that of Muon, whose steps have AdamW's size"
+    )
+    schedule: Literal["cosine", "wsd"] = Field(
+        default="cosine", description="After the warm-up: cosine, or the peak and then a linear decay"
+    )
+    decay_fraction: float = Field(default=0.2, gt=0, le=1, description="wsd: share of the steps that decay")
+    final_fraction: float = Field(default=0.05, ge=0, le=1, description="Last learning rate over the peak")
     warmup: int = Field(default=50, ge=0, description="Linear warm-up, steps")
-    weight_decay: float = Field(default=0.0, ge=0)
-    beta2: float = Field(default=0.98, gt=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0, description="Of matrices; vectors have none")
+    beta2: float = Field(default=0.98, gt=0, lt=1, description="AdamW")
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon")
     clip: float = Field(default=1.0, gt=0, description="Largest gradient norm")
 
 

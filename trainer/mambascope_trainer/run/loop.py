@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import torch
 
+from ..data.mixture import open_training_data
 from ..data.tokens import TokenRows
 from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
@@ -56,7 +57,7 @@ class TrainingLoop:
     def __init__(self, config: RunConfig, directory: RunDirectory, stage: Stage, stop: StopRequest) -> None:
         self.config, self.directory, self.stage, self.stop = config, directory, stage, stop
         self.device = resolve_device(config.device)
-        self.train_rows = TokenRows(Path(config.data.train), config.data.seq_len, config.seed)
+        self.train_rows = open_training_data(config.data.train, config.data.seq_len, config.seed)
         held_out = config.data.evaluation
         self.eval_rows = TokenRows(Path(held_out), config.data.seq_len, config.seed) if held_out else None
         o = config.optimiser

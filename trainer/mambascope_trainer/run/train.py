@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import Architecture
-from ..data.tokens import TokenRows
+from ..data.mixture import open_training_data
 from ..errors import MambascopeError
 from ..model.llama import Llama
 from ..model.load import load_teacher
@@ -47,7 +47,7 @@ def build_stage(config: RunConfig) -> Stage:
     if config.method == "align":
         stage = Align(model, config.layers, config.compile)
         if config.mixer.start_from is None:
-            rows = TokenRows(Path(config.data.train), config.data.seq_len, config.seed)
+            rows = open_training_data(config.data.train, config.data.seq_len, config.seed)
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
                 stage.calibrate(rows.batch(0, 4).to(device))
         return stage
