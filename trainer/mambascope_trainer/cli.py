@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: perplexity, KL, top-1 agreement"),
     "export": ("commands.export", "write a run's result into a bundle"),
+    "bench": ("commands.bench", "measure training speed on random weights"),
     "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
 }
 

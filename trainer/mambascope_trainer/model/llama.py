@@ -151,6 +151,18 @@ class Llama(nn.Module):
                 raise ValueError(f"layer {index} holds no {name} mixer")
             layer.active = name
 
+    def freeze_dtype(self, dtype: torch.dtype) -> None:
+        """Store the frozen parameters as `dtype`; trained ones keep theirs."""
+        for parameter in self.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.to(dtype)
+
+    def compile_layers(self) -> None:
+        """Compile a layer, not the model: layers share their graphs, so 30 of them compile as fast as two."""
+        torch._dynamo.config.cache_size_limit = 64
+        for layer in self.layers:
+            layer.compile(dynamic=False)
+
     @property
     def pattern(self) -> list[str]:
         return [str(layer.active) for layer in self.layers]

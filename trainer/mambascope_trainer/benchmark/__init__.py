@@ -1,0 +1,1 @@
+"""Training speed on random weights: workloads, FLOPs, timing, kernel profile."""
