@@ -18,7 +18,7 @@ from runs import STEPS, assert_same_state, final_state, metrics, parse, run_conf
 from mambascope_trainer.cli import main
 from mambascope_trainer.run.config import ConfigError, read_config
 from mambascope_trainer.run.directory import RunDirectory
-from mambascope_trainer.run.loop import learning_rate
+from mambascope_trainer.run.schedule import learning_rate
 from mambascope_trainer.run.train import train
 from mambascope_trainer.stages.align import Align
 from mambascope_trainer.stages.distill import Distill
@@ -251,7 +251,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(models: Path, data: Path, tmp_pa
 
 
 def test_the_learning_rate_warms_up_and_falls_to_its_share(models: Path, data: Path) -> None:
-    config = parse(run_config(models, data))
+    config = parse(run_config(models, data)).optimiser
     rates = [learning_rate(step, config) for step in range(STEPS + 1)]
     assert rates[:3] == pytest.approx([1e-3, 2e-3, 3e-3])
     assert max(rates) == pytest.approx(3e-3)

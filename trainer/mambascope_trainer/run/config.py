@@ -69,9 +69,19 @@ class LossConfig(Section):
     temperature: float = Field(default=1.0, gt=0)
 
 
+class DraftConfig(Section):
+    layers: int = Field(default=2, gt=0, description="The draft's own layers")
+    mixer: Literal["mamba2", "attention"] = "mamba2"
+    intermediate_size: int | None = Field(default=None, gt=0, description="Width of its MLPs; none: the teacher's")
+    from_layers: list[Annotated[int, Field(ge=0)]] | None = Field(
+        default=None, description="Teacher's layers that its layers start from; none: spread from the first to the last"
+    )
+    target: str = Field(default="teacher", description="The variant whose tokens it is to guess")
+
+
 class RunConfig(Section):
     name: str
-    method: Literal["pretrain", "align", "distill"]
+    method: Literal["pretrain", "align", "distill", "draft"]
     family: str
     bundle: list[str] = Field(min_length=1, description="Roots in which the family's folder is looked for")
     layers: list[Annotated[int, Field(ge=0)]] = Field(
@@ -86,6 +96,7 @@ class RunConfig(Section):
     architecture: dict[str, Any] | None = Field(default=None, description="pretrain: the shape of the new model")
     mixer: MixerConfig = Field(default_factory=MixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
+    draft: DraftConfig | None = Field(default=None, description="draft: the small model to train")
     data: DataConfig
     optimiser: OptimiserConfig
     seed: int = 0
@@ -121,7 +132,12 @@ def read_config(path: Path) -> RunConfig:
         raise ConfigError(f"{path}: the run config is not valid:\n{invalid_fields(error)}") from None
     if config.optimiser.batch % config.optimiser.accumulate:
         raise ConfigError(f"{path}: optimiser.batch must be a multiple of optimiser.accumulate")
-    if config.method != "pretrain" and not config.layers:
+    if config.method == "draft":
+        if config.draft is None:
+            raise ConfigError(f"{path}: draft: a draft run needs this section")
+        if config.layers:
+            raise ConfigError(f"{path}: layers: a draft has none of the teacher's layers; see draft.from_layers")
+    elif config.method != "pretrain" and not config.layers:
         raise ConfigError(f"{path}: layers: name at least one layer to replace")
     if config.method == "pretrain" and config.architecture is None:
         raise ConfigError(f"{path}: architecture: pretrain needs the shape of the new model")

@@ -17,15 +17,8 @@ from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
 from .config import RunConfig
 from .directory import RunDirectory
-
-
-def learning_rate(step: int, config: RunConfig) -> float:
-    """Linear warm-up, then cosine to `final_fraction` of the peak at the last step."""
-    o = config.optimiser
-    if step < o.warmup:
-        return o.learning_rate * (step + 1) / o.warmup
-    progress = (step - o.warmup) / max(1, o.steps - o.warmup)
-    return o.learning_rate * (o.final_fraction + (1 - o.final_fraction) * 0.5 * (1 + math.cos(math.pi * progress)))
+from .optimiser import build_optimiser
+from .schedule import learning_rate, set_learning_rates
 
 
 def resolve_device(name: str) -> torch.device:
@@ -60,15 +53,8 @@ class TrainingLoop:
         self.train_rows = open_training_data(config.data.train, config.data.seq_len, config.seed)
         held_out = config.data.evaluation
         self.eval_rows = TokenRows(Path(held_out), config.data.seq_len, config.seed) if held_out else None
-        o = config.optimiser
         self.parameters = stage.parameters()
-        decayed = [p for p in self.parameters if p.dim() > 1]
-        plain = [p for p in self.parameters if p.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": o.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        fused = self.device.type == "cuda"
-        self.optimiser = torch.optim.AdamW(
-            [g for g in groups if g["params"]], lr=o.learning_rate, betas=(0.9, o.beta2), fused=fused
-        )
+        self.optimiser = build_optimiser(stage.named_parameters(), config.optimiser, self.device, stage.matrices())
         self.step = 0
         #: Measures of the micro-batches since the last line of metrics.
         self.records: list[dict[str, torch.Tensor]] = []
@@ -143,9 +129,7 @@ class TrainingLoop:
 
     def _step(self) -> torch.Tensor:
         o = self.config.optimiser
-        rate = learning_rate(self.step, self.config)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_learning_rates(self.optimiser.param_groups, self.step, o)
         ids = self._to_device(self.train_rows.batch(self.step, o.batch))
         self.optimiser.zero_grad(set_to_none=True)
         for part in ids.chunk(o.accumulate):
@@ -174,7 +158,7 @@ class TrainingLoop:
             "time": time.time(),
         }
         if kind == "train":
-            record["learning_rate"] = learning_rate(self.step - 1, self.config)
+            record["learning_rate"] = learning_rate(self.step - 1, self.config.optimiser)
             if self.device.type == "cuda":
                 record["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
         # JSON has no NaN and no infinity.

@@ -7,28 +7,24 @@ gradient crosses a layer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..mixers.mamba2 import Mamba2
 from ..model.llama import Layer, Llama
 from .base import mean_measures
-from .hybrid import load_mixer_state, mixer_parameters, mixer_state
+from .hybrid import HybridStage
 
 
-class Align:
+class Align(HybridStage):
     """Loss a layer: ||mamba(u) - attention(u)||^2 / ||attention(u)||^2 over the micro-batch, summed over the layers."""
 
     def __init__(self, model: Llama, layers: list[int], compiled: bool) -> None:
-        self.model, self.layers = model, layers
+        super().__init__(model, layers)
         model.use(["attention"] * model.arch.num_hidden_layers)
         self.layer_loss = torch.compile(_layer_loss, dynamic=False) if compiled else _layer_loss
         self.teacher_layer = torch.compile(_teacher_layer, dynamic=False) if compiled else _teacher_layer
-
-    def parameters(self) -> list[nn.Parameter]:
-        return mixer_parameters(self.model, self.layers)
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         losses = []
@@ -74,12 +70,6 @@ class Align:
     def _measures(self, losses: list[Tensor]) -> dict[str, Tensor]:
         by_layer = {f"align.{index}": loss for index, loss in zip(self.layers, losses, strict=True)}
         return {"loss": torch.stack(losses).mean(), **by_layer}
-
-    def state_dict(self) -> dict[str, Any]:
-        return mixer_state(self.model, self.layers)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        load_mixer_state(self.model, self.layers, state)
 
 
 def _teacher_layer(layer: Layer, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

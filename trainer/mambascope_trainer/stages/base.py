@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor, nn
 
 
-class Stage(Protocol):
+class Stage(ABC):
     """One method of training. Token ids are (batch, seq_len + 1): inputs and next tokens."""
 
-    def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser updates, in a fixed order."""
-        ...
+    @abstractmethod
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """What the optimiser updates, in a fixed order, by the bundle's tensor names."""
 
+    @abstractmethod
+    def matrices(self) -> dict[str, list[int]]:
+        """The projections among them that Muon may take, each with the row counts of its independent segments."""
+
+    @abstractmethod
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
-        """Forward and backward of one micro-batch, the loss times `scale`; returns unscaled measures, on the device."""
-        ...
+        """Forward and backward of one micro-batch, the loss times `scale`; returns unscaled measures, on the device.
 
+        Whatever is drawn at random depends on the seed and the step alone: it is the same in every micro-batch of a
+        step and on every process, and a resumed run repeats it.
+        """
+
+    @abstractmethod
     def evaluate(self, batches: Iterable[Tensor]) -> dict[str, float]:
         """Measures on held-out batches."""
-        ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: tensors by the bundle's names."""
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.named_parameters().values())
 
 
 def mean_measures(records: list[dict[str, Tensor]]) -> dict[str, float]:

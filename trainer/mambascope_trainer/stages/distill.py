@@ -7,35 +7,28 @@ each step replaces another subset of the layers, so that one set of mixers serve
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..losses import LossWeights, distillation_loss
 from ..model.llama import Llama
 from ..run.config import RunConfig
 from .base import mean_measures
-from .hybrid import load_mixer_state, mixer_parameters, mixer_state
+from .hybrid import HybridStage
 
 
-class Distill:
+class Distill(HybridStage):
     """KL (and CE) of the hybrid to the teacher that it is made of."""
 
     def __init__(self, model: Llama, config: RunConfig) -> None:
-        self.model, self.config = model, config
-        self.layers = config.layers
+        super().__init__(model, config.layers)
+        self.config = config
         loss = config.loss
         self.weights = LossWeights(loss.alpha, loss.beta, loss.temperature)
         self.teacher_pattern = ["attention"] * model.arch.num_hidden_layers
-        self.full_pattern = self._pattern(set(self.layers))
-
-    def parameters(self) -> list[nn.Parameter]:
-        return mixer_parameters(self.model, self.layers)
-
-    def _pattern(self, replaced: set[int]) -> list[str]:
-        return ["mamba2" if i in replaced else "attention" for i in range(self.model.arch.num_hidden_layers)]
+        self.full_pattern = self.pattern(set(self.layers))
 
     def pattern_at(self, step: int) -> list[str]:
         """The student's pattern of a step: a function of the seed and the step, so that a resumed run repeats it."""
@@ -45,7 +38,7 @@ class Distill:
         if random.random() < self.config.full_probability:
             return self.full_pattern
         count = int(random.integers(1, len(self.layers) + 1))
-        return self._pattern(set(random.choice(self.layers, count, replace=False).tolist()))
+        return self.pattern(set(random.choice(self.layers, count, replace=False).tolist()))
 
     def _measure(self, ids: Tensor, pattern: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
         inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
@@ -70,9 +63,3 @@ class Distill:
             loss, measures = self._measure(ids, self.full_pattern)
             records.append({"loss": loss, **measures})
         return mean_measures(records)
-
-    def state_dict(self) -> dict[str, Any]:
-        return mixer_state(self.model, self.layers)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        load_mixer_state(self.model, self.layers, state)

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..model.llama import Llama
-from .base import mean_measures
+from .base import Stage, mean_measures
 
 
-class Pretrain:
+class Pretrain(Stage):
     """Mean cross-entropy a token over all parameters."""
 
     def __init__(self, model: Llama) -> None:
@@ -32,8 +32,13 @@ class Pretrain:
                 std = residual if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
                 parameter.normal_(std=std, generator=generator)
 
-    def parameters(self) -> list[nn.Parameter]:
-        return list(self.model.parameters())
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        named = self.model.named_parameters()
+        return {name if name.startswith("lm_head.") else f"model.{name}": p for name, p in named}
+
+    def matrices(self) -> dict[str, list[int]]:
+        named = self.named_parameters()
+        return {name: [p.shape[0]] for name, p in named.items() if name.endswith("_proj.weight")}
 
     def _loss(self, ids: Tensor) -> Tensor:
         hidden = self.model.hidden(ids[:, :-1])
