@@ -34,7 +34,8 @@ class Reference:
 
     def __init__(self, bundle: Bundle, layers: Sequence[str]) -> None:
         self._bundle, self._layers = bundle, [split_layer(layer) for layer in layers]
-        self._arch = bundle.manifest.architecture
+        self._arch = bundle.manifest.architecture_of(layers)
+        self._draft = (bundle.manifest.draft(layers) or (None,))[0]
 
     def _weight(self, name: str, mixer_set: str | None = None) -> F64:
         return self._bundle.tensor(name, mixer_set).astype(np.float64)
@@ -46,19 +47,23 @@ class Reference:
         for index, (kind, mixer_set) in enumerate(self._layers):
             layer = f"model.layers.{index}."
             u = _rms_norm(x, self._weight(layer + "input_layernorm.weight", mixer_set), eps)
-            x = x + (self._attention(u, layer) if kind == "attention" else self._mamba2(u, layer, str(mixer_set)))
+            if kind == "attention":
+                x = x + self._attention(u, layer, mixer_set)
+            else:
+                x = x + self._mamba2(u, layer, str(mixer_set))
             u = _rms_norm(x, self._weight(layer + "post_attention_layernorm.weight", mixer_set), eps)
             gate = _silu(u @ self._weight(layer + "mlp.gate_proj.weight", mixer_set).T)
             up = u @ self._weight(layer + "mlp.up_proj.weight", mixer_set).T
             x = x + (gate * up) @ self._weight(layer + "mlp.down_proj.weight", mixer_set).T
         head = embedding if self._arch.tie_word_embeddings else self._weight("lm_head.weight")
-        return np.asarray(_rms_norm(x, self._weight("model.norm.weight"), eps) @ head.T)
+        return np.asarray(_rms_norm(x, self._weight("model.norm.weight", self._draft), eps) @ head.T)
 
-    def _attention(self, u: F64, layer: str) -> F64:
+    def _attention(self, u: F64, layer: str, mixer_set: str | None) -> F64:
         arch, length = self._arch, len(u)
         dim, groups = arch.head_dim, arch.num_key_value_heads
         q, k, v = (
-            (u @ self._weight(f"{layer}self_attn.{name}_proj.weight").T).reshape(length, -1, dim) for name in "qkv"
+            (u @ self._weight(f"{layer}self_attn.{name}_proj.weight", mixer_set).T).reshape(length, -1, dim)
+            for name in "qkv"
         )
         angles = np.outer(np.arange(length), arch.rope_theta ** (-np.arange(0, dim, 2) / dim))
         cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
@@ -75,7 +80,7 @@ class Reference:
             scores = q[:, head] @ k[:, group].T / np.sqrt(dim) + future
             weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
             heads.append(weights / weights.sum(axis=-1, keepdims=True) @ v[:, group])
-        return np.asarray(np.concatenate(heads, axis=-1) @ self._weight(layer + "self_attn.o_proj.weight").T)
+        return np.asarray(np.concatenate(heads, axis=-1) @ self._weight(layer + "self_attn.o_proj.weight", mixer_set).T)
 
     def _mamba2(self, u: F64, layer: str, mixer_set: str) -> F64:
         config = self._bundle.manifest.mixer_sets[mixer_set].config

@@ -11,9 +11,10 @@ from .mixer_shapes import check_mamba2_config, mamba2_tensor_shapes
 from .names import split_layer
 
 if TYPE_CHECKING:
-    from .manifest import Manifest, MixerSet, TensorEntry, Variant
+    from .manifest import Architecture, Manifest, MixerSet, TensorEntry, Variant
 
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
+LAST_NORM = "model.norm.weight"
 
 
 def check_agreement(manifest: Manifest) -> None:
@@ -51,6 +52,10 @@ def _check_shapes(
 
 
 def _check_set(manifest: Manifest, where: str, mixer_set: MixerSet) -> None:
+    if mixer_set.draft:
+        architecture = mixer_set.draft.architecture(manifest.architecture, len(mixer_set.layers))
+        _check_draft(manifest, where, mixer_set, architecture)
+        return
     layers, count = mixer_set.layers, manifest.architecture.num_hidden_layers
     if not layers or len(set(layers)) != len(layers) or max(layers) >= count:
         raise invalid(where, f"its layers must be different ones within 0..{count - 1}")
@@ -70,7 +75,53 @@ def _check_set(manifest: Manifest, where: str, mixer_set: MixerSet) -> None:
     _check_shapes(f"{where}.tensors", overrides, replaceable, required=False)
 
 
+def _check_draft(manifest: Manifest, where: str, mixer_set: MixerSet, architecture: Architecture) -> None:
+    count = architecture.num_hidden_layers
+    if sorted(mixer_set.layers) != list(range(count)) or not count:
+        raise invalid(where, f"a draft's layers must be 0..{max(count - 1, 0)}, each once")
+    _check_places(manifest, f"{where}.tensors", mixer_set.tensors)
+    _check_shapes(f"{where}.tensors", mixer_set.tensors, _draft_shapes(where, mixer_set, architecture), required=True)
+
+
+def _draft_shapes(where: str, mixer_set: MixerSet, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """All that a draft owns: its layers and the last norm. The embedding and the LM head are the base's."""
+    attention = mixer_set.mixer == "attention"
+    shapes = {
+        name: shape
+        for name, shape in architecture.tensor_shapes().items()
+        if name == LAST_NORM or ((match := _LAYER.fullmatch(name)) and (attention or not _is_attention(match)))
+    }
+    if attention:
+        if mixer_set.config:
+            raise invalid(f"{where}.config", "it must be empty: attention has the base's shape")
+        return shapes
+    check_mamba2_config(mixer_set.config, f"{where}.config")
+    for layer in range(architecture.num_hidden_layers):
+        shapes |= mamba2_tensor_shapes(mixer_set.config, architecture.hidden_size, layer)
+    return shapes
+
+
+def _is_attention(match: re.Match[str]) -> bool:
+    return match[2].startswith("self_attn.")
+
+
+def _check_draft_variant(manifest: Manifest, where: str, variant: Variant, name: str) -> None:
+    """A draft is taken whole: each of its layers in its place, and no other's among them."""
+    mixer_set = manifest.mixer_sets[name]
+    expected = (f"{mixer_set.mixer}:{name}",) * len(mixer_set.layers)
+    if tuple(variant.layers) != expected:
+        raise invalid(where, f"a draft's variant has the draft's layers and no others, such as {list(expected)}")
+    for tensor in manifest.architecture.tensor_shapes():
+        if not _LAYER.fullmatch(tensor) and tensor != LAST_NORM and tensor not in manifest.tensors:
+            raise invalid(where, f"it needs {tensor}, which is missing")
+
+
 def _check_variant(manifest: Manifest, where: str, variant: Variant) -> None:
+    for layer in variant.layers:
+        name = split_layer(layer)[1]
+        if name is not None and name in manifest.mixer_sets and manifest.mixer_sets[name].draft:
+            _check_draft_variant(manifest, where, variant, name)
+            return
     count = manifest.architecture.num_hidden_layers
     if len(variant.layers) != count:
         raise invalid(where, f"it has {len(variant.layers)} layers, the architecture {count}")
@@ -84,6 +135,6 @@ def _check_variant(manifest: Manifest, where: str, variant: Variant) -> None:
     for name in manifest.architecture.tensor_shapes():
         match = _LAYER.fullmatch(name)
         mixer_set = chosen[int(match[1])] if match else None
-        replaced = match is not None and mixer_set is not None and match[2].startswith("self_attn.")
+        replaced = match is not None and mixer_set is not None and _is_attention(match)
         if not replaced and name not in manifest.tensors and (mixer_set is None or name not in mixer_set.tensors):
             raise invalid(where, f"it needs {name}, which is missing")

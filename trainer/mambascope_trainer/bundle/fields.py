@@ -96,6 +96,9 @@ class Reader:
     def child(self, name: str) -> Reader:
         return Reader(self._take(name), f"{self.path}.{name}")
 
+    def optional_child(self, name: str) -> Reader | None:
+        return self.child(name) if name in self._value else None
+
     def children(self, name: str, pattern: re.Pattern[str] | None = None) -> Iterator[tuple[str, Reader]]:
         for key, value in self.free(name).items():
             if pattern is not None and not pattern.fullmatch(key):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..errors import MambascopeError
 from .agreement import check_agreement
 from .codecs import CODEC_PARTS, part_shapes
 from .fields import Reader, invalid
-from .names import NAME_PATTERN
+from .names import NAME_PATTERN, split_layer
 from .safetensors import DTYPES
 
 FORMAT, VERSION = "mambascope-bundle", 1
@@ -91,18 +91,31 @@ class TensorEntry:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """What makes a mixer set a draft: a small model of its own on the base's embedding and LM head."""
+
+    intermediate_size: int
+
+    def architecture(self, base: Architecture, layers: int) -> Architecture:
+        """The draft's shape: `base` with its number of layers and its MLP's width."""
+        return replace(base, num_hidden_layers=layers, intermediate_size=self.intermediate_size)
+
+
+@dataclass(frozen=True)
 class MixerSet:
-    """One Mamba mixer for each of `layers`; `training` is free-form."""
+    """One mixer for each of `layers`, a Mamba mixer unless it is a draft's; `training` is free-form."""
 
     mixer: str
     config: Mapping[str, Any]
     layers: tuple[int, ...]
     tensors: Mapping[str, TensorEntry]
     training: Mapping[str, Any] = field(default_factory=dict)
+    draft: Draft | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "mixer": self.mixer,
+            **({"draft": asdict(self.draft)} if self.draft else {}),
             "config": dict(self.config),
             "layers": list(self.layers),
             "tensors": {name: entry.to_json() for name, entry in self.tensors.items()},
@@ -177,6 +190,19 @@ class Manifest:
             "mixer_sets": {name: mixer_set.to_json() for name, mixer_set in self.mixer_sets.items()},
             "variants": {name: variant.to_json() for name, variant in self.variants.items()},
         }
+
+    def draft(self, layers: Sequence[str]) -> tuple[str, MixerSet] | None:
+        """The draft that these layers (of a checked variant) are, by its set's name; None if they are the base's."""
+        name = split_layer(layers[0])[1]
+        mixer_set = self.mixer_sets.get(name) if name is not None else None
+        return (name, mixer_set) if name is not None and mixer_set is not None and mixer_set.draft else None
+
+    def architecture_of(self, layers: Sequence[str]) -> Architecture:
+        """The shape of a variant's model: the base's, or the draft's."""
+        found = self.draft(layers)
+        if found is None or found[1].draft is None:
+            return self.architecture
+        return found[1].draft.architecture(self.architecture, len(layers))
 
     def entry(self, name: str, mixer_set: str | None = None) -> TensorEntry:
         """A tensor's entry; the set's tensors override the base's. Raises `tensor-missing`."""
@@ -305,17 +331,25 @@ def _tensors(reader: Reader) -> dict[str, TensorEntry]:
 
 def _mixer_set(reader: Reader) -> MixerSet:
     mixer = reader.text("mixer")
-    if mixer != "mamba2":
-        raise invalid(reader.path, f"mixer {mixer!r} is not known to this version, only mamba2")
+    draft = _draft(draft_fields) if (draft_fields := reader.optional_child("draft")) else None
+    if mixer != "mamba2" and not (draft and mixer == "attention"):
+        raise invalid(reader.path, f"mixer {mixer!r} is not known to this version, only mamba2 (attention in drafts)")
     mixer_set = MixerSet(
         mixer=mixer,
         config=reader.free("config"),
         layers=reader.integers("layers"),
         tensors=_tensors(reader),
         training=reader.free("training", optional=True),
+        draft=draft,
     )
     reader.done()
     return mixer_set
+
+
+def _draft(reader: Reader) -> Draft:
+    draft = Draft(reader.integer("intermediate_size", 1))
+    reader.done()
+    return draft
 
 
 def _variant(reader: Reader) -> Variant:

@@ -15,6 +15,7 @@ from .codecs import BLOCK, EncodedTensor, encode
 from .manifest import (
     MANIFEST,
     Architecture,
+    Draft,
     FileInfo,
     Manifest,
     MixerSet,
@@ -138,24 +139,45 @@ class BundleWriter:
 
         Raises `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
         """
-        old = self.manifest.mixer_sets.get(name)
-        if old is not None and not replace_existing:
+        if name in self.manifest.mixer_sets and not replace_existing:
             raise MambascopeError(
                 "mixer-set-exists",
                 f"Family {self.manifest.family} already has a mixer set {name!r}.",
                 "Choose another name, or ask for it to be replaced.",
             )
         files, entries = _write_tensors(self.folder, f"mixers-{name}", tensors, storage or Storage())
+        mixer_set = MixerSet("mamba2", dict(config), tuple(sorted(layers)), entries, dict(training or {}))
+        self._list_set(name, mixer_set, files, self.manifest.variants)
+
+    def add_draft(
+        self,
+        name: str,
+        title: str,
+        mixer: str,
+        config: Mapping[str, Any],
+        draft: Draft,
+        layers: int,
+        tensors: Tensors,
+        storage: Storage | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes a draft of `layers` layers and its variant, in the place of older ones of that name.
+
+        Raises `manifest-invalid` if tensors do not fit the mixer, its config or the draft's shape.
+        """
+        files, entries = _write_tensors(self.folder, f"mixers-{name}", tensors, storage or Storage())
+        mixer_set = MixerSet(mixer, dict(config), tuple(range(layers)), entries, dict(training or {}), draft)
+        variant = Variant(title, (f"{mixer}:{name}",) * layers)
+        self._list_set(name, mixer_set, files, {**self.manifest.variants, name: variant})
+
+    def _list_set(
+        self, name: str, mixer_set: MixerSet, files: Mapping[str, FileInfo], variants: Mapping[str, Variant]
+    ) -> None:
+        old = self.manifest.mixer_sets.get(name)
         stale = {entry.file for entry in old.tensors.values()} - files.keys() if old else set()
         kept = {file: info for file, info in self.manifest.files.items() if file not in stale}
-        mixer_set = MixerSet("mamba2", dict(config), tuple(sorted(layers)), entries, dict(training or {}))
-        self._save(
-            replace(
-                self.manifest,
-                files={**kept, **files},
-                mixer_sets={**self.manifest.mixer_sets, name: mixer_set},
-            )
-        )
+        sets = {**self.manifest.mixer_sets, name: mixer_set}
+        self._save(replace(self.manifest, files={**kept, **files}, mixer_sets=sets, variants=variants))
         for file in stale:
             (self.folder / file).unlink(missing_ok=True)
 

@@ -15,14 +15,37 @@ from .llama import Llama
 
 def load_teacher(bundle: Bundle) -> Llama:
     """The all-attention model of a bundle, float32 on the CPU. Raises the bundle's errors for missing files."""
-    arch = bundle.manifest.architecture
     with torch.device("meta"):
-        model = Llama(arch)
+        model = Llama(bundle.manifest.architecture)
+    return _fill(model, bundle, None)
+
+
+def load_draft(bundle: Bundle, name: str) -> Llama:
+    """The draft of set `name` on the base's embedding and LM head, float32 on the CPU. Raises as `load_teacher`."""
+    mixer_set = bundle.manifest.mixer_sets[name]
+    with torch.device("meta"):
+        model = Llama(bundle.manifest.architecture_of([f"{mixer_set.mixer}:{name}"] * len(mixer_set.layers)))
+        if mixer_set.mixer == "mamba2":
+            replace_attention(model, Mamba2Config.model_validate(mixer_set.config))
+    return _fill(model, bundle, name)
+
+
+def replace_attention(model: Llama, config: Mamba2Config) -> None:
+    """Every layer a Mamba-2 mixer in the place of its attention, initialised as constructed."""
+    indices = range(len(model.layers))
+    model.add_mamba(indices, config)
+    model.use(["mamba2"] * len(model.layers))
+    for index in indices:
+        model.layer(index).self_attn = None
+
+
+def _fill(model: Llama, bundle: Bundle, mixer_set: str | None) -> Llama:
+    """The bundle's numbers in a model without memory, those of the set before the base's."""
     model.to_empty(device="cpu")
     state = {}
     for name in model.state_dict():
         stored = name if name.startswith("lm_head.") else f"model.{name}"
-        state[name] = torch.from_numpy(bundle.tensor(stored))
+        state[name] = torch.from_numpy(bundle.tensor(stored, mixer_set))
     model.load_state_dict(state)
     return model
 
@@ -58,6 +81,10 @@ def load_variant(bundle: Bundle, variant: str) -> Llama:
     Raises `variant-missing`, and as `load_teacher` and `load_mixers` do.
     """
     layers = bundle.variant(variant).layers
-    model = load_teacher(bundle)
-    load_mixers(model, bundle, layers)
+    draft = bundle.manifest.draft(layers)
+    if draft is not None:
+        model = load_draft(bundle, draft[0])
+    else:
+        model = load_teacher(bundle)
+        load_mixers(model, bundle, layers)
     return model.eval().requires_grad_(False)

@@ -17,6 +17,7 @@ from ..model.load import load_teacher
 from ..stages.align import Align
 from ..stages.base import Stage
 from ..stages.distill import Distill
+from ..stages.draft import DraftStage, build_draft
 from ..stages.hybrid import add_student_mixers, load_mixer_state
 from ..stages.pretrain import Pretrain
 from .config import ConfigError, RunConfig, invalid_fields
@@ -37,6 +38,8 @@ def build_stage(config: RunConfig) -> Stage:
             _compile_layers(model)
         return Pretrain(model)
     bundle = Bundle.open([Path(root) / config.family for root in config.bundle])
+    if config.method == "draft":
+        return _draft_stage(bundle, config, device)
     model = load_teacher(bundle)
     _add_mixers(model, config)
     model.to(device)
@@ -81,6 +84,23 @@ def _add_mixers(model: Llama, config: RunConfig) -> None:
             load_mixer_state(model, config.layers, start["stage"])
         except (MambascopeError, KeyError, RuntimeError) as error:
             raise ConfigError(f"mixer.start_from: {error}") from None
+
+
+def _draft_stage(bundle: Bundle, config: RunConfig, device: torch.device) -> DraftStage:
+    try:
+        target, draft = build_draft(bundle, config)
+    except ValidationError as error:
+        raise ConfigError(f"the mixer is not valid:\n{invalid_fields(error, 'mixer.options.')}") from None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    for model in (target, draft):
+        model.to(device)
+        if config.compile:
+            _compile_layers(model)
+    if device.type == "cuda":
+        for parameter in target.parameters():
+            parameter.data = parameter.data.to(torch.bfloat16)
+    return DraftStage(target, draft, config)
 
 
 def _compile_layers(model: Llama) -> None:

@@ -1,0 +1,114 @@
+"""Distillation of a draft for speculative decoding: a few layers learn the target's next-token distribution.
+
+The loss is that of end-to-end distillation: KL to the target plus alpha * CE on the text. KL bounds what speculation
+wants, the total variation distance, from above (Pinsker), and its gradient does not vanish where the draft is far off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..bundle.bundle import Bundle
+from ..evaluation.acceptance import expected_acceptance
+from ..losses import LossWeights, distillation_loss
+from ..mixers.coded_linear import code_projections
+from ..model.config import Mamba2Config
+from ..model.draft import draft_of, load_own_state, own_modules, own_state, spread_layers
+from ..model.llama import Llama
+from ..model.load import load_teacher, load_variant
+from ..run.config import DraftConfig, RunConfig
+from .base import Stage, mean_measures
+from .hybrid import projection_segments
+
+
+class DraftStage(Stage):
+    """A draft with float32 layers of its own, on the frozen embedding and LM head of the target that it learns."""
+
+    def __init__(self, target: Llama, draft: Llama, config: RunConfig) -> None:
+        self.target, self.draft, self.compiled = target, draft, config.compile
+        loss = config.loss
+        self.weights = LossWeights(loss.alpha, loss.beta, loss.temperature)
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        modules = own_modules(self.draft)
+        return {f"{prefix}{name}": p for prefix, module in modules for name, p in module.named_parameters()}
+
+    def matrices(self) -> dict[str, list[int]]:
+        return projection_segments(self.draft, self.named_parameters())
+
+    def _measure(self, ids: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+        inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
+        with torch.no_grad():
+            target = self.target.hidden(inputs).flatten(0, 1)
+        draft = self.draft.hidden(inputs).flatten(0, 1)
+        head = self.target.head_weight
+        loss, measures = distillation_loss(draft, target, head, labels, self.weights, self.compiled)
+        return loss, measures, draft, target
+
+    def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
+        loss, measures, _, _ = self._measure(ids)
+        torch.autograd.backward(loss * scale)
+        return {"loss": loss.detach(), **measures}
+
+    @torch.no_grad()
+    def evaluate(self, batches: Iterable[Tensor]) -> dict[str, float]:
+        """kl, ce, teacher_ce (nat a token), agreement (top-1) and acceptance (both 0..1)."""
+        records = []
+        for ids in batches:
+            loss, measures, draft, target = self._measure(ids)
+            acceptance = expected_acceptance(draft, target, self.target.head_weight)
+            records.append({"loss": loss, **measures, "acceptance": acceptance})
+        return mean_measures(records)
+
+    def state_dict(self) -> dict[str, Any]:
+        return own_state(self.draft)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        load_own_state(self.draft, state)
+
+
+def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
+    """The frozen target and the trainable draft of a `draft` run, float32 on the CPU.
+
+    Raises ValueError where the config does not fit the family, `variant-missing` for an unknown target.
+    """
+    shape = config.draft or DraftConfig()
+    teacher = load_teacher(bundle)
+    codec = config.mixer.codec
+    width = shape.intermediate_size or teacher.arch.intermediate_size
+    if codec is not None and width % 32:
+        raise ValueError(f"draft.intermediate_size must be a multiple of 32 for {codec}, not {width}")
+    draft = draft_of(
+        teacher,
+        source_layers(shape, teacher.arch.num_hidden_layers),
+        width,
+        Mamba2Config.like_attention(teacher.arch, **config.mixer.options) if shape.mixer == "mamba2" else None,
+        config.mixer.init == "attention",
+    )
+    target = teacher
+    if shape.target != "teacher":
+        target = load_variant(bundle, shape.target)
+        target.embed_tokens, target.lm_head = teacher.embed_tokens, teacher.lm_head
+    target.requires_grad_(False)
+    for _, module in own_modules(draft):
+        module.requires_grad_(True)
+    for index in range(len(draft.layers)):
+        layer = draft.layer(index)
+        code_projections(layer.mlp, codec)
+        if layer.self_attn is not None:
+            code_projections(layer.self_attn, codec)
+        if layer.mamba is not None:
+            layer.mamba.codec = codec
+    return target, draft
+
+
+def source_layers(shape: DraftConfig, count: int) -> list[int]:
+    """The layers of a model of `count` that the draft's layers start from. Raises ValueError naming one that is not."""
+    sources = spread_layers(shape.layers, count) if shape.from_layers is None else shape.from_layers
+    if len(sources) != shape.layers or max(sources) >= count:
+        raise ValueError(f"draft.from_layers must name {shape.layers} layers within 0..{count - 1}, not {sources}")
+    return sources
