@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("commands.generate", "make training data with a teacher"),
     "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
+    "select": ("commands.select", "choose the layers that keep attention, greedily by the KL to the teacher"),
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: perplexity, KL, top-1 agreement"),
     "export": ("commands.export", "write a run's result into a bundle"),
     "bench": ("commands.bench", "measure training speed on random weights"),
