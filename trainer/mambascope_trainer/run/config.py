@@ -79,6 +79,29 @@ class DraftConfig(Section):
     target: str = Field(default="teacher", description="The variant whose tokens it is to guess")
 
 
+class ParallelConfig(Section):
+    strategy: Literal["auto", "fsdp", "ddp", "none"] = Field(
+        default="auto",
+        description="Several processes: shards (FSDP2) or replicas; auto: replicas where they take little of a GPU",
+    )
+
+
+class CheckpointConfig(Section):
+    sharded: bool | None = Field(
+        default=None, description="A folder of shards, one a process, rather than a file; none: with several processes"
+    )
+    optimiser: bool = Field(default=True, description="False: small checkpoints, whose resume is not exact")
+    keep: int = Field(default=2, gt=0, description="Newest checkpoints that are kept")
+
+
+class SamplesConfig(Section):
+    prompts: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list, description="User turns for chat models, openings for others; none: built in"
+    )
+    tokens: int = Field(default=64, gt=0, description="Tokens a sample")
+    temperature: float = Field(default=0.0, ge=0, description="0: greedy")
+
+
 class RunConfig(Section):
     name: str
     method: Literal["pretrain", "align", "distill", "draft"]
@@ -102,10 +125,17 @@ class RunConfig(Section):
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False
+    checkpoint_activations: Literal["none", "layers"] = Field(
+        default="none", description="layers: keep only the layers' inputs, and run each layer again backward"
+    )
+    parallel: ParallelConfig = Field(default_factory=ParallelConfig)
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    samples: SamplesConfig = Field(default_factory=SamplesConfig)
     log_every: int = Field(default=10, gt=0)
     eval_every: int = Field(default=200, gt=0)
     eval_batches: int = Field(default=8, gt=0)
     checkpoint_every: int = Field(default=500, gt=0)
+    sample_every: int = Field(default=0, ge=0, description="Steps between samples of the student's text; 0: none")
 
     @field_validator("layers")
     @classmethod
