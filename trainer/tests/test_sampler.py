@@ -7,17 +7,46 @@ import torch
 from samples import ARCHITECTURE
 
 from mambascope_trainer.bundle import Architecture, Bundle
-from mambascope_trainer.data.sampler import TeacherSampler, TurnMarkers
+from mambascope_trainer.data.chat import TurnMarkers
+from mambascope_trainer.data.sampler import Sampler, for_sampling
+from mambascope_trainer.model.config import Mamba2Config
 from mambascope_trainer.model.llama import Llama
 from mambascope_trainer.model.load import load_teacher
 from mambascope_trainer.stages.pretrain import Pretrain
 
 COLD = 1e-4
+MIXERS: list[dict[str, object]] = [
+    {},
+    {"form": "discrete", "conv_activation": "identity", "norm": "none"},
+    {"conv_kernel": 0, "gate": False, "norm_groups": 4},
+]
 
 
 @pytest.fixture(scope="module")
 def teacher(models: Path) -> Llama:
     return load_teacher(Bundle.open(models / "tiny")).requires_grad_(False)
+
+
+def hybrid(models: Path, pattern: list[str], options: dict[str, object]) -> Llama:
+    """The tiny teacher with random Mamba-2 mixers, their states and decays far from trivial."""
+    model = load_teacher(Bundle.open(models / "tiny"))
+    torch.manual_seed(4)
+    model.add_mamba(range(3), Mamba2Config.like_attention(model.arch, **options))
+    for index in range(3):
+        for name, parameter in model.mamba(index).named_parameters():
+            if name not in ("in_proj.weight", "out_proj.weight"):
+                parameter.data += 0.3 * torch.randn_like(parameter)
+    model.use(pattern)
+    return model.requires_grad_(False)
+
+
+class Recording(Sampler):
+    """Keeps the logits of every step."""
+
+    def _logits(self, current: torch.Tensor, context: int) -> torch.Tensor:
+        logits = super()._logits(current, context)
+        self.steps = [*getattr(self, "steps", []), logits.clone()]
+        return logits
 
 
 def small_model(vocabulary: int) -> Llama:
@@ -37,23 +66,60 @@ def is_greedy(model: Llama, row: list[int], prompt: list[int]) -> bool:
 def test_a_cold_sample_is_greedy_decoding_for_prompts_of_any_length(teacher: Llama) -> None:
     prompts = [[5], [7, 8, 9, 10, 11], [100, 200, 300], list(range(20, 50))]
     for batch in (prompts, prompts[1:]):  # alone the longer ones are prefilled
-        sampler = TeacherSampler(teacher, len(batch), 40, None, seed=0)
+        sampler = Sampler(teacher, len(batch), 40, None, seed=0)
         rows = sampler.sample(batch, [COLD] * len(batch)).tolist()
         assert all(is_greedy(teacher, row, prompt) for row, prompt in zip(rows, batch, strict=True))
         assert sampler.sample(batch, [COLD] * len(batch)).tolist() == rows  # nothing is left of the first call
 
 
+@pytest.mark.parametrize("options", MIXERS)
+@pytest.mark.parametrize("pattern", [["attention", "mamba2", "attention"], ["mamba2"] * 3])
+def test_a_hybrids_sampled_logits_are_those_of_its_forward_pass(
+    models: Path, pattern: list[str], options: dict[str, object]
+) -> None:
+    model = hybrid(models, pattern, options)
+    for prompts in ([[5], [7, 8, 9, 10, 11]], [[1, 2, 3], list(range(20, 50))]):  # from nothing, and from a prefill
+        sampler = Recording(model, 2, 40, None, seed=0)
+        for _ in range(2):  # the second call starts from the states that the first has left
+            sampler.steps = []
+            rows = sampler.sample(prompts, [1.0, 1.5])
+            known = min(map(len, prompts)) - 1
+            expected = model(rows)[0][:, known:-1]
+            torch.testing.assert_close(torch.stack(sampler.steps, dim=1), expected, rtol=1e-4, atol=1e-4)
+            assert all(row[: len(p)].tolist() == p for row, p in zip(rows, prompts, strict=True))
+    assert model.mamba(1).backend == "auto"
+
+
+def test_a_hybrid_in_bfloat16_keeps_its_state_in_float32(models: Path) -> None:
+    model = for_sampling(hybrid(models, ["attention", "mamba2", "mamba2"], MIXERS[1]), torch.device("cpu"), half=True)
+    sampler = Recording(model, 2, 40, None, seed=0)
+    rows = sampler.sample([[5], [7, 8]], [1.0, 1.0])
+    assert model.layer(1).mlp.up_proj.weight.dtype == torch.bfloat16
+    assert model.mamba(1).dt_bias.dtype == sampler.states[1][1].dtype == torch.float32
+    expected = hybrid(models, model.pattern, MIXERS[1])(rows)[0][:, :-1]
+    difference = torch.stack(sampler.steps, dim=1) - expected
+    assert difference.square().mean().sqrt() < 0.03 * expected.std()
+
+
+def test_a_changed_pattern_needs_another_sampler(models: Path) -> None:
+    model = hybrid(models, ["mamba2"] * 3, {})
+    sampler = Sampler(model, 1, 8, None, seed=0)
+    model.use(["attention"] * 3)
+    with pytest.raises(ValueError, match="another sampler"):
+        sampler.sample([[1]], [1.0])
+
+
 def test_the_context_may_outgrow_a_bucket(teacher: Llama) -> None:
-    row = TeacherSampler(teacher, 1, 140, None, seed=0).sample([[3, 4]], [COLD])[0].tolist()
+    row = Sampler(teacher, 1, 140, None, seed=0).sample([[3, 4]], [COLD])[0].tolist()
     assert is_greedy(teacher, row, [3, 4])
 
 
 def test_the_stop_token_is_repeated_to_the_end(teacher: Llama) -> None:
     prompt = [7, 8, 9]
-    plain = TeacherSampler(teacher, 1, 40, None, seed=0).sample([prompt], [COLD])[0].tolist()
+    plain = Sampler(teacher, 1, 40, None, seed=0).sample([prompt], [COLD])[0].tolist()
     stop = plain[20]
     place = plain.index(stop, len(prompt))
-    row = TeacherSampler(teacher, 2, 40, None, seed=0).sample([prompt, [stop, 5]], [COLD] * 2, stop=stop)
+    row = Sampler(teacher, 2, 40, None, seed=0).sample([prompt, [stop, 5]], [COLD] * 2, stop=stop)
     assert row[0].tolist() == plain[:place] + [stop] * (40 - place)
     assert row[1, :2].tolist() == [stop, 5]  # in a prompt it stops nothing
     assert (row[1, 2:5] != stop).any()
@@ -64,7 +130,7 @@ def test_tokens_are_drawn_from_the_softmax(temperature: float) -> None:
     model = small_model(12)
     model.embed_tokens.weight.mul_(4)
     count = 4000
-    rows = TeacherSampler(model, count, 3, None, seed=3).sample([[1, 2]] * count, [temperature] * count)
+    rows = Sampler(model, count, 3, None, seed=3).sample([[1, 2]] * count, [temperature] * count)
     probability = (model(torch.tensor([[1, 2]]))[0][0, -1] / temperature).softmax(dim=-1)
     assert 1.5 / 12 < probability.max() < 0.6
     expected = probability * count
@@ -77,7 +143,7 @@ def test_min_p_drops_the_tail() -> None:
     model = small_model(12)
     probability = model(torch.tensor([[1]]))[0][0, -1].softmax(dim=-1)
     least = float(probability.sort(descending=True).values[3] / probability.max()) * 0.999
-    rows = TeacherSampler(model, 1000, 2, None, seed=0, min_p=least).sample([[1]] * 1000, [1.0] * 1000)
+    rows = Sampler(model, 1000, 2, None, seed=0, min_p=least).sample([[1]] * 1000, [1.0] * 1000)
     assert set(rows[:, 1].tolist()) == set(probability.topk(4).indices.tolist())
 
 
@@ -85,7 +151,7 @@ def test_the_penalty_counts_sampled_tokens_not_the_prompts(teacher: Llama) -> No
     penalised = torch.ones(ARCHITECTURE.vocab_size, dtype=torch.bool)
 
     prompts = [[5], [7, 8, 9, 10, 11, 12, 13, 14]]
-    sampler = TeacherSampler(teacher, 2, 40, None, seed=0, penalised=penalised)
+    sampler = Sampler(teacher, 2, 40, None, seed=0, penalised=penalised)
     rows = sampler.sample(prompts, [COLD] * 2).tolist()
     assert sampler.seen is not None
     for row, prompt, seen in zip(rows, prompts, sampler.seen, strict=True):
@@ -107,7 +173,7 @@ def test_turns_are_marked() -> None:
     markers = TurnMarkers(END, TO_ASSISTANT, TO_USER, TO_NEW)
     # The system turn's end in the prompt is followed by the prompt; an end that closes it opens the assistant's turn.
     prompts = [[1, END, 2, 3], [4], [5, 6, END]] * 10
-    rows = TeacherSampler(small_model(24), 30, 96, markers, seed=1).sample(prompts, [50.0] * 30).tolist()
+    rows = Sampler(small_model(24), 30, 96, markers, seed=1).sample(prompts, [50.0] * 30).tolist()
     seen = {"assistant": 0, "user": 0, "new": 0}
     for row, prompt in zip(rows, prompts, strict=True):
         assert row[: len(prompt)] == prompt
@@ -136,4 +202,4 @@ def test_calls_that_cannot_be_sampled_are_refused(
     teacher: Llama, prompts: list[list[int]], temperatures: list[float]
 ) -> None:
     with pytest.raises(ValueError, match=r"prompt|temperature"):
-        TeacherSampler(teacher, 2, 8, None, seed=0).sample(prompts, temperatures)
+        Sampler(teacher, 2, 8, None, seed=0).sample(prompts, temperatures)

@@ -13,8 +13,9 @@ import torch
 from tokenizers import Tokenizer
 
 from ..model.llama import Llama
+from .chat import TurnMarkers
 from .prompts import CHAT, TEXT, story_request
-from .sampler import TeacherSampler, TurnMarkers
+from .sampler import Sampler
 from .story_grammar import write_story
 from .tokens import DataError, write_rows
 
@@ -33,7 +34,7 @@ def generate_rows(
         to_user=tokenizer.encode("\n<|im_start|>user\n", add_special_tokens=False).ids,
         to_new=tokenizer.encode("\n" + CHAT, add_special_tokens=False).ids,
     )
-    sampler = TeacherSampler(model, batch, length, markers, seed)
+    sampler = Sampler(model, batch, length, markers, seed)
     texts = round(batch * text_share)
     prompts = [ids[TEXT]] * texts + [ids[CHAT]] * (batch - texts)
     temperatures = [0.9] * texts + [0.8] * (batch - texts)
@@ -59,7 +60,7 @@ def generate_stories(
     Returns their number.
     """
     end = _end_of_turn(tokenizer)
-    sampler = TeacherSampler(
+    sampler = Sampler(
         model, batch, length, None, seed, min_p=0.1, penalised=content_words(tokenizer).to(model.norm.weight.device)
     )
     random, kept, started = Random(seed), 0, time.perf_counter()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .tokens import DataError
+from .errors import DataError
 
 
 class LineError(DataError):

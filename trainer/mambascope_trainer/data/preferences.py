@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .errors import DataError
 from .jsonl import LineError, read_lines
 from .order import EpochOrder, places
-from .tokens import DataError
 
 #: (prompt's messages, answer) -> (token ids of the prompt up to the answer, those of the answer with its end).
 Render = Callable[[list[dict[str, str]], str], tuple[list[int], list[int]]]

@@ -14,17 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import MambascopeError
+from .errors import DataError
 from .order import EpochOrder, places
 
+__all__ = ["DataError", "Rows", "TokenRows", "write_rows"]
+
 Rows = npt.NDArray[np.uint16]
-
-
-class DataError(MambascopeError):
-    """Data that cannot be used; the message says why and what to do."""
-
-    def __init__(self, message: str, action: str = "Make the data again, or name another folder.") -> None:
-        super().__init__("data-unusable", message, action)
 
 
 def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], recipe: dict[str, Any]) -> None:
