@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports Triton: it looks when kernels are defined
 from samples import write_bundle
 
 from mambascope_trainer.bundle import Bundle, Storage

@@ -36,7 +36,9 @@ class Profile:
 
 def read_trace(events: Iterable[Mapping[str, Any]]) -> Profile:
     """The profile of a Chrome trace's events (times in microseconds)."""
-    spans, calls, totals = [], defaultdict(int), defaultdict(float)
+    spans: list[tuple[float, float]] = []
+    calls: defaultdict[str, int] = defaultdict(int)
+    totals: defaultdict[str, float] = defaultdict(float)
     for event in events:
         if event.get("ph") == "X" and event.get("cat") in ON_DEVICE:
             start, length = float(event["ts"]), float(event["dur"])

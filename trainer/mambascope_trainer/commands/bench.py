@@ -16,14 +16,15 @@ from ..benchmark.profile import profile_steps, table
 from ..benchmark.workloads import SMOLLM2_135M, TINY, WORKLOADS, build, random_ids, run_config
 from ..errors import MambascopeError
 from ..evaluation.results import write_results
-from ..run.loop import resolve_device
+from ..run.device import resolve_device
 
-BACKENDS = ("chunked",)
+#: The kernels, and the reference in plain PyTorch.
+BACKENDS = ("triton", "chunked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
-    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS), help="of the scan")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, help="of the scan; by default those that run here")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--tiny", action="store_true", help="a tiny shape: to try the command, not to measure")
     parser.add_argument("--batch", type=int, default=32, help="sequences a step")
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         peak = peak_tflops(torch.cuda.get_device_name(device))
     entries = []
     for name in options.workloads:
-        for backend in options.backends:
+        for backend in options.backends or (BACKENDS if device.type == "cuda" else ("chunked",)):
             entries += _bench(options, name, backend, device, peak)
             gc.collect()
             if device.type == "cuda":

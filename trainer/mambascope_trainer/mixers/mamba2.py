@@ -122,10 +122,15 @@ class Mamba2(nn.Module):
         z, xbc, dt = self.project(u)
         x, B, C = self.mix(xbc, None if state is None else state[0])
         log_decay, d = self.decays(dt)
-        x = x.repeat_interleave(config.num_heads // config.num_kv_heads, dim=2)
-        v = x if d is None else (x * d[..., None]).to(x.dtype)
+        # Groups meet their heads by broadcasting: x is never expanded in memory.
+        by_head = x[:, :, :, None]
+        per_group = (config.num_kv_heads, -1)
+        v = x
+        if d is not None:
+            v = (by_head * torch.unflatten(d, 2, per_group)[..., None]).to(x.dtype).flatten(2, 3)
         y, ssm = scan(C, B, v, log_decay, None if state is None else state[1], self.backend)
-        y = y + (self.D[:, None] * x).to(y.dtype)
+        skip = torch.unflatten(self.D, 0, per_group)[..., None] * by_head
+        y = y + skip.to(y.dtype).flatten(2, 3)
         return self.combine(y.reshape(batch, length, -1), z), (self._conv_state(xbc, state), ssm)
 
     def _conv_state(self, xbc: Tensor, state: State | None) -> Tensor:

@@ -1,10 +1,10 @@
-"""The Mamba-2 recurrence: a loop, a chunked form in plain PyTorch, and the Triton kernel of `fla` on CUDA.
+"""The Mamba-2 recurrence: a loop, a chunked form in plain PyTorch, and on CUDA our Triton kernels or those of `fla`.
 
-All three compute, a head: S_t = exp(log_decay_t) S_{t-1} + B_t v_t^T and y_t = S_t^T C_t, with heads reading the
+All compute, a head: S_t = exp(log_decay_t) S_{t-1} + B_t v_t^T and y_t = S_t^T C_t, with heads reading the
 group h // (H/G) of B. The chunked form is the block decomposition of "Transformers are SSMs" (arXiv 2405.21060,
 section 6).
 
-Shapes: C (b, T, H, N), B (b, T, G, N), v (b, T, H, P), log_decay (b, T, H) <= 0, state (b, H, N, P).
+Shapes: C (b, T, H, N), B (b, T, G, N), v (b, T, H, P) or grouped like B, log_decay (b, T, H) <= 0, state (b, H, N, P).
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Backend = Literal["auto", "loop", "chunked", "fla"]
+from .scan_triton import scan_triton, triton_applies, triton_available
+
+Backend = Literal["auto", "loop", "chunked", "triton", "fla"]
 
 
 def expand_groups(grouped: Tensor, heads: int) -> Tensor:
     """(b, T, G, N) -> (b, T, H, N): head h gets group h // (H/G)."""
-    return grouped.repeat_interleave(heads // grouped.shape[2], dim=2)
+    share = heads // grouped.shape[2]
+    return grouped if share == 1 else grouped.repeat_interleave(share, dim=2)
 
 
 def scan_loop(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Token by token: the definition, and the reference of the other two. Returns y (b, T, H, P) and the last state."""
     batch, length, heads, n = C.shape
-    B = expand_groups(B, heads)
+    B, v = expand_groups(B, heads), expand_groups(v, heads)
     S = C.new_zeros(batch, heads, n, v.shape[-1]) if state is None else state
     outputs = []
     for t in range(length):
         S = torch.exp(log_decay[:, t])[..., None, None] * S + B[:, t, :, :, None] * v[:, t, :, None, :]
-        outputs.append(torch.einsum("bhnp,bhn->bhp", S, C[:, t]))
+        # A state in float32 stays so where the inputs are bfloat16.
+        outputs.append(torch.einsum("bhnp,bhn->bhp", S, C[:, t].to(S.dtype)).to(v.dtype))
     return torch.stack(outputs, dim=1), S
 
 
@@ -49,7 +53,7 @@ def scan_chunked(
     wide = torch.promote_types(dtype, torch.float32)
     padding = -length % chunk
     # Padded tokens have v = 0 and decay 1: they leave the state as it is.
-    C, B, v = (F.pad(x, (0, 0, 0, 0, 0, padding)) for x in (C, expand_groups(B, heads), v))
+    C, B, v = (F.pad(x, (0, 0, 0, 0, 0, padding)) for x in (C, expand_groups(B, heads), expand_groups(v, heads)))
     log_decay = F.pad(log_decay.to(wide), (0, 0, 0, padding))
     count = (length + padding) // chunk
     C, B, v = (x.view(batch, count, chunk, heads, -1) for x in (C, B, v))
@@ -102,6 +106,11 @@ _mark_constant: Callable[[Callable[..., bool]], Callable[..., bool]] = torch.com
 
 
 @_mark_constant
+def _choose_triton() -> bool:
+    return triton_available()
+
+
+@_mark_constant
 def _choose_fla(device: int, needs_gradient: bool) -> bool:
     return fla_is_safe(device, needs_gradient)
 
@@ -113,7 +122,7 @@ def scan_fla(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor |
     y, last = chunk_simple_gla(
         C.contiguous(),
         expand_groups(B, C.shape[2]).contiguous(),
-        v.contiguous(),
+        expand_groups(v, C.shape[2]).contiguous(),
         g=log_decay.float(),
         scale=1.0,
         initial_state=state,
@@ -125,12 +134,22 @@ def scan_fla(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor |
 def scan(
     C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None, backend: Backend = "auto"
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence by the fastest backend that is right here: `fla` on CUDA where safe, else chunked PyTorch."""
+    """The recurrence by the fastest backend that is right here: on CUDA the kernels that apply, else chunked PyTorch."""
     if backend == "auto":
-        needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (C, B, v, log_decay))
-        backend = "fla" if C.is_cuda and _choose_fla(C.device.index or 0, needs_gradient) else "chunked"
+        backend = _choose(C, B, v, log_decay)
+    if backend == "triton":
+        return scan_triton(C, B, v, log_decay, state)
     if backend == "fla":
         return scan_fla(C, B, v, log_decay, state)
     if backend == "loop" or C.shape[1] == 1:
         return scan_loop(C, B, v, log_decay, state)
     return scan_chunked(C, B, v, log_decay, state)
+
+
+def _choose(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor) -> Backend:
+    if not C.is_cuda or C.shape[1] == 1:
+        return "chunked"
+    if triton_applies(C, v) and _choose_triton():
+        return "triton"
+    needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (C, B, v, log_decay))
+    return "fla" if _choose_fla(C.device.index or 0, needs_gradient) else "chunked"
