@@ -14,7 +14,7 @@ from ..errors import MambascopeError
 from ..evaluation.selection import GreedySelection, Replacement
 from ..model.llama import Llama
 from ..model.load import load_teacher
-from ..run.loop import resolve_device
+from ..run.device import resolve_device
 from ..stages.hybrid import load_mixer_state
 from ..stages.sources import MixerSource, bundle_source, first_with, open_source
 

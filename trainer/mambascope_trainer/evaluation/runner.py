@@ -8,7 +8,7 @@ from typing import TextIO
 from ..bundle.bundle import Bundle
 from ..model.load import load_teacher
 from ..progress import Progress
-from ..run.loop import resolve_device
+from ..run.device import resolve_device
 from .chat import Chat
 from .plan import Plan, Task
 from .samples import SamplesTask

@@ -57,9 +57,9 @@ def own_modules(draft: Llama) -> list[tuple[str, nn.Module]]:
 
 
 def own_state(draft: Llama) -> dict[str, Tensor]:
-    """The draft's own tensors by the bundle's names, float32 on the CPU."""
+    """The draft's own tensors by the bundle's names."""
     return {
-        prefix + key: value.detach().float().cpu()
+        prefix + key: value.detach()
         for prefix, module in own_modules(draft)
         for key, value in module.state_dict().items()
     }

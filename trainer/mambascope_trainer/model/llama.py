@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..bundle.manifest import Architecture
 from ..mixers.attention import Attention, rotary_table
@@ -79,6 +80,16 @@ class Layer(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x)), state
 
 
+def _run_as(layer: Layer, active: str, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+    """The layer with the mixer of its first run: the pattern may have changed before the backward pass."""
+    now, layer.active = layer.active, active
+    try:
+        out: Tensor = layer(x, rotary)[0]
+    finally:
+        layer.active = now
+    return out
+
+
 class Llama(nn.Module):
     """Token ids (b, T) -> hidden states or logits."""
 
@@ -90,6 +101,8 @@ class Llama(nn.Module):
         self.norm = RMSNorm(arch.hidden_size, arch.rms_norm_eps)
         self.lm_head = None if arch.tie_word_embeddings else nn.Linear(arch.hidden_size, arch.vocab_size, bias=False)
         self._rotary: tuple[Tensor, Tensor] | None = None
+        #: Whether `hidden` keeps only each layer's input for the backward pass, which then runs the layer again.
+        self.checkpoint_layers = False
 
     @property
     def head_weight(self) -> Tensor:
@@ -107,8 +120,12 @@ class Llama(nn.Module):
     def hidden(self, ids: Tensor) -> Tensor:
         """Final normed hidden states (b, T, D), from the start of the sequences."""
         x, rotary = self.embed_tokens(ids), self.rotary(0, ids.shape[1])
+        again = self.checkpoint_layers and torch.is_grad_enabled()
         for layer in self.layers:
-            x, _ = layer(x, rotary)
+            if again:  # nothing is drawn at random inside a layer
+                x = checkpoint(_run_as, layer, layer.active, x, rotary, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x, _ = layer(x, rotary)
         out: Tensor = self.norm(x)
         return out
 

@@ -1,29 +1,32 @@
-"""The training loop: optimiser, schedule, metrics, evaluation, checkpoints, resume, stop."""
+"""The training loop: optimiser, schedule, metrics, evaluation, samples, checkpoints, resume, stop."""
 
 from __future__ import annotations
 
 import math
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from ..data.mixture import open_training_data
 from ..data.tokens import TokenRows
 from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
-from .config import RunConfig
+from .checkpoint import newest_checkpoint, optimiser_parameters, save_checkpoint
+from .config import ConfigError, RunConfig
+from .device import device_measures, resolve_device
 from .directory import RunDirectory
+from .distributed import Ranks
 from .optimiser import build_optimiser
+from .parallel import GradientAverage, choose_strategy, clip_gradients, distribute, separate_kinds
+from .prefetch import Prefetcher, split_batch, to_device
+from .samples import TextSamples
 from .schedule import learning_rate, set_learning_rates
-
-
-def resolve_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one."""
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 
 class StopRequest:
@@ -45,16 +48,36 @@ class StopRequest:
 
 
 class TrainingLoop:
-    """Runs a stage to the end of its config, or until it is told to stop, and checkpoints then."""
+    """Runs a stage to the end of its config, or until it is told to stop, and checkpoints then.
 
-    def __init__(self, config: RunConfig, directory: RunDirectory, stage: Stage, stop: StopRequest) -> None:
+    Every rank runs its own loop, on its part of each batch. No step waits for the device: measures stay there until
+    they are logged. Raises ConfigError if the batch cannot be divided.
+    """
+
+    def __init__(
+        self, config: RunConfig, directory: RunDirectory, stage: Stage, stop: StopRequest, ranks: Ranks | None = None
+    ) -> None:
         self.config, self.directory, self.stage, self.stop = config, directory, stage, stop
+        self.ranks = ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
+        o = config.optimiser
+        if o.batch % (o.accumulate * ranks.world):
+            raise ConfigError(
+                f"optimiser.batch is {o.batch}: not a multiple of optimiser.accumulate ({o.accumulate}) times the "
+                f"{ranks.world} processes"
+            )
         self.train_rows = open_training_data(config.data.train, config.data.seq_len, config.seed)
         held_out = config.data.evaluation
         self.eval_rows = TokenRows(Path(held_out), config.data.seq_len, config.seed) if held_out else None
+        self.strategy = choose_strategy(config.parallel.strategy, stage.models(), ranks, self.device)
+        for model in stage.models():
+            model.checkpoint_layers = config.checkpoint_activations == "layers"
+        distribute(stage.models(), self.strategy, ranks, self.device)
         self.parameters = stage.parameters()
-        self.optimiser = build_optimiser(stage.named_parameters(), config.optimiser, self.device, stage.matrices())
+        self.optimiser = build_optimiser(stage.named_parameters(), o, self.device, stage.matrices())
+        separate_kinds(self.optimiser.param_groups)
+        self.average_gradients = GradientAverage(self.parameters, ranks)
+        self.samples = TextSamples(config, stage) if config.sample_every else None
         self.step = 0
         #: Measures of the micro-batches since the last line of metrics.
         self.records: list[dict[str, torch.Tensor]] = []
@@ -74,10 +97,13 @@ class TrainingLoop:
 
     def run(self, resume: bool) -> str:
         """Train; returns the final state, "finished" or "stopped"."""
+        if self.ranks.world > 1:
+            self.directory.log(f"{self.ranks.world} processes: {self.strategy}")
         if not (resume and self._resume()):
             self.directory.drop_after(-1)  # what a run that came to no checkpoint left
             self._status("running")
             self._evaluate()
+            self._sample()
         state = self._train()
         self._checkpoint()
         self._status(state)
@@ -85,82 +111,119 @@ class TrainingLoop:
         return state
 
     def _resume(self) -> bool:
-        state = self.directory.load_checkpoint()
+        folder = self.directory.checkpoint_folder
+        state = newest_checkpoint(folder, self.directory.log, self.ranks, self._live_tensors())
         if state is None:
             self.directory.log("nothing to resume: starting from step 0")
             return False
         self.stage.load_state_dict(state["stage"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            self.optimiser.load_state_dict(state["optimiser"])
+        else:
+            self.directory.log("the checkpoint holds no optimiser: it starts anew")
         self.step = state["step"]
-        self.records = state.get("records", [])
+        self.records = [{name: value.to(self.device) for name, value in r.items()} for r in state.get("records", [])]
         self.directory.drop_after(self.step)
         self._status("running")
         self.directory.log(f"resumed at step {self.step}")
         return True
 
+    def _live_tensors(self) -> Callable[[str], DTensor | None]:
+        """The sharded tensor, if it is one, that a checkpoint's tensor is for: the stage's, or a parameter's state."""
+        groups = self.optimiser.param_groups
+        parameters = iter([parameter for group in groups for parameter in group["params"]])
+        live = optimiser_parameters(self.optimiser.state_dict(), parameters, "optimiser")
+        live |= {f"stage/{name}": tensor for name, tensor in self.stage.state_dict().items()}
+
+        def find(path: str) -> DTensor | None:
+            tensor = live.get(path, live.get(path.rpartition("/")[0]))
+            return tensor if isinstance(tensor, DTensor) else None
+
+        return find
+
     def _train(self) -> str:
-        o = self.config.optimiser
+        o, ranks = self.config.optimiser, self.ranks
         since, since_step = time.perf_counter(), self.step
-        while self.step < o.steps:
-            if self.stop.signal:
-                self.directory.log(f"{self.stop.signal}: stopping after step {self.step}")
-                return "stopped"
-            norm = self._step()
-            if self.step % self.config.log_every == 0 or self.step == o.steps:
-                measures = mean_measures(self.records)  # waits for the device
-                rate = (self.step - since_step) * self.tokens_per_step / (time.perf_counter() - since)
-                self._record("train", {**measures, "grad_norm": float(norm), "tokens_per_second": round(rate)})
-                self._status("running")
-                if not math.isfinite(measures["loss"]):
-                    raise MambascopeError(
-                        "loss-not-finite",
-                        f"The loss is {measures['loss']} at step {self.step}.",
-                        "Lower the learning rate and resume from the last checkpoint, or start again.",
-                    )
-                self.records.clear()
-                since, since_step = time.perf_counter(), self.step
-            pause = time.perf_counter()
-            if self.step % self.config.eval_every == 0 or self.step == o.steps:
-                self._evaluate()
-            if self.step % self.config.checkpoint_every == 0:
-                self._checkpoint()
-            since += time.perf_counter() - pause
+        batches = Prefetcher(
+            lambda step: self.train_rows.batch(step, o.batch, ranks.rank, ranks.world),
+            self.step,
+            pin=self.device.type == "cuda",
+        )
+        try:
+            while self.step < o.steps:
+                if ranks.any(self.stop.signal is not None):
+                    self.directory.log(f"{self.stop.signal or 'another rank'}: stopping after step {self.step}")
+                    return "stopped"
+                norm = self._step(next(batches))
+                if self.step % self.config.log_every == 0 or self.step == o.steps:
+                    self._log(norm, (self.step - since_step) * self.tokens_per_step, since)
+                    since, since_step = time.perf_counter(), self.step
+                pause = time.perf_counter()
+                if self.step % self.config.eval_every == 0 or self.step == o.steps:
+                    self._evaluate()
+                if self.samples and (self.step % self.config.sample_every == 0 or self.step == o.steps):
+                    self._sample()
+                if self.step % self.config.checkpoint_every == 0 and self.step < o.steps:
+                    self._checkpoint()
+                since += time.perf_counter() - pause
+        finally:
+            batches.close()
         return "finished"
 
-    def _step(self) -> torch.Tensor:
+    def _step(self, batch: torch.Tensor) -> torch.Tensor:
         o = self.config.optimiser
         set_learning_rates(self.optimiser.param_groups, self.step, o)
-        ids = self._to_device(self.train_rows.batch(self.step, o.batch))
         self.optimiser.zero_grad(set_to_none=True)
-        for part in ids.chunk(o.accumulate):
+        for part in split_batch(to_device(batch, self.device), o.accumulate):
             with self._precision():
                 self.records.append(self.stage.train_step(part, self.step, 1 / o.accumulate))
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, o.clip)
+        self.average_gradients()
+        norm = clip_gradients(self.parameters, o.clip)
         self.optimiser.step()
         self.step += 1
         return norm
 
+    def _log(self, norm: torch.Tensor, tokens: int, since: float) -> None:
+        measures = self.ranks.mean(mean_measures(self.records))  # waits for the device
+        rate = tokens / (time.perf_counter() - since)
+        self._record("train", {**measures, "grad_norm": float(norm), "tokens_per_second": round(rate)})
+        self._status("running")
+        if not math.isfinite(measures["loss"]):
+            raise MambascopeError(
+                "loss-not-finite",
+                f"The loss is {measures['loss']} at step {self.step}.",
+                "Lower the learning rate and resume from the last checkpoint, or start again.",
+            )
+        self.records.clear()
+
     def _evaluate(self) -> None:
+        """Each rank takes its part of the rows of every batch, so that all run the same number of passes."""
         if self.eval_rows is None:
             return
+        rows, ranks = self.eval_rows, self.ranks
         size = self.config.optimiser.batch // self.config.optimiser.accumulate
         with self._precision():
             measures = self.stage.evaluate(
-                self._to_device(self.eval_rows.batch(i, size)) for i in range(self.config.eval_batches)
+                to_device(rows.batch(i, size, ranks.rank, ranks.world), self.device)
+                for i in range(self.config.eval_batches)
             )
-        self._record("eval", measures)
+        self._record("eval", ranks.mean(measures))
+
+    def _sample(self) -> None:
+        """Replicas leave it to rank 0; shards can only be gathered by all."""
+        if self.samples is None or not (self.ranks.leads or self.strategy == "fsdp"):
+            return
+        for record in self.samples.take():
+            self.directory.append("samples.jsonl", {**self._place(), **record})
+
+    def _place(self) -> dict[str, Any]:
+        return {"step": self.step, "tokens": self.step * self.tokens_per_step, "time": time.time()}
 
     def _record(self, kind: str, measures: dict[str, float]) -> None:
-        record: dict[str, Any] = {
-            "kind": kind,
-            "step": self.step,
-            "tokens": self.step * self.tokens_per_step,
-            "time": time.time(),
-        }
+        record: dict[str, Any] = {"kind": kind, **self._place()}
         if kind == "train":
             record["learning_rate"] = learning_rate(self.step - 1, self.config.optimiser)
-            if self.device.type == "cuda":
-                record["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+            record |= device_measures(self.device)
         # JSON has no NaN and no infinity.
         rounded = {name: round(value, 6) if math.isfinite(value) else None for name, value in measures.items()}
         self.directory.append("metrics.jsonl", record | rounded)
@@ -168,20 +231,20 @@ class TrainingLoop:
         self.directory.log(f"{kind} {self.step}/{self.config.optimiser.steps}  {shown}")
 
     def _checkpoint(self) -> None:
-        state = {
+        state: dict[str, Any] = {
             "step": self.step,
             "stage": self.stage.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
             # So that the line of metrics after a resume is the mean that an unbroken run writes.
-            "records": [{name: value.cpu() for name, value in record.items()} for record in self.records],
+            "records": self.ranks.mean_records(self.records),
         }
-        self.directory.save_checkpoint(self.step, state)
+        c = self.config.checkpoint
+        if c.optimiser:
+            state["optimiser"] = self.optimiser.state_dict()
+        sharded = self.ranks.world > 1 if c.sharded is None else c.sharded
+        save_checkpoint(self.directory.checkpoint_folder, self.step, state, self.ranks, sharded, c.keep)
 
     def _status(self, state: str) -> None:
         self.directory.write_status(state, **self.progress)
-
-    def _to_device(self, ids: torch.Tensor) -> torch.Tensor:
-        return ids.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else ids
 
     def _precision(self) -> torch.autocast:
         return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda")

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..model.llama import Llama
+
 
 class Stage(ABC):
     """One method of training. Token ids are (batch, seq_len + 1): inputs and next tokens."""
@@ -19,6 +21,19 @@ class Stage(ABC):
     @abstractmethod
     def matrices(self) -> dict[str, list[int]]:
         """The projections among them that Muon may take, each with the row counts of its independent segments."""
+
+    def models(self) -> list[Llama]:
+        """The models that it runs."""
+        return [value for value in vars(self).values() if isinstance(value, Llama)]
+
+    def student(self) -> tuple[Llama, list[str]]:
+        """The model that learns, and the pattern in which its text is sampled."""
+        model = self.models()[-1]
+        return model, model.pattern
+
+    def teacher(self) -> tuple[Llama, list[str]] | None:
+        """The model that it learns from, which does not change, and its pattern; None if there is none."""
+        return None
 
     @abstractmethod
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
@@ -34,7 +49,7 @@ class Stage(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: tensors by the bundle's names."""
+        """What a checkpoint keeps: the live tensors, sharded ones as they are, by the bundle's names."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None: ...

@@ -40,6 +40,9 @@ class DraftStage(Stage):
     def matrices(self) -> dict[str, list[int]]:
         return projection_segments(self.draft, self.named_parameters())
 
+    def teacher(self) -> tuple[Llama, list[str]]:
+        return self.target, self.target.pattern
+
     def _measure(self, ids: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
         with torch.no_grad():

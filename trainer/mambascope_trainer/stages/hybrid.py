@@ -31,11 +31,18 @@ class HybridStage(Stage):
         """The mixers' names with `replaced` layers as Mamba-2."""
         return ["mamba2" if i in replaced else "attention" for i in range(self.model.arch.num_hidden_layers)]
 
+    def student(self) -> tuple[Llama, list[str]]:
+        return self.model, self.pattern(set(self.layers))
+
+    def teacher(self) -> tuple[Llama, list[str]]:
+        return self.model, self.pattern(set())
+
     def state_dict(self) -> dict[str, Any]:
-        return mixer_state(self.model, self.layers)
+        trained = {name: p.detach() for name, p in self.named_parameters().items()}
+        return mixer_state(self.model, self.layers) | trained
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        load_mixer_state(self.model, self.layers, state)
+        load_student_state(self.model, self.layers, state)
 
 
 def projection_segments(model: Llama, parameters: Mapping[str, nn.Parameter]) -> dict[str, list[int]]:
@@ -50,10 +57,10 @@ def projection_segments(model: Llama, parameters: Mapping[str, nn.Parameter]) ->
 
 
 def add_student_mixers(model: Llama, config: RunConfig) -> Mamba2Config:
-    """Freeze `model` and give `config.layers` trainable float32 mixers, initialised as the config says."""
+    """Give `config.layers` float32 mixers, initialised as the config says, and let train what it says, nothing else."""
     mixer_config = Mamba2Config.like_attention(model.arch, **config.mixer.options)
-    model.requires_grad_(False)
     model.add_mamba(config.layers, mixer_config)
+    set_trained(model, config)
     for index in config.layers:
         mamba, attention = model.mamba(index), model.layer(index).self_attn
         if config.mixer.init == "attention" and attention is not None:
@@ -62,10 +69,27 @@ def add_student_mixers(model: Llama, config: RunConfig) -> Mamba2Config:
     return mixer_config
 
 
+def set_trained(model: Llama, config: RunConfig) -> None:
+    """Let the parameters train that `config.train` and `config.layers_trained` name, and no others."""
+    model.requires_grad_(False)
+    for index in config.layers if config.layers_trained is None else config.layers_trained:
+        layer = model.layer(index)
+        model.mamba(index).requires_grad_(True)
+        if config.train != "mixers":
+            layer.input_layernorm.requires_grad_(True)
+            layer.post_attention_layernorm.requires_grad_(True)
+        if config.train in ("mixers+mlp", "all"):
+            layer.mlp.requires_grad_(True)
+    if config.train == "all":
+        model.norm.requires_grad_(True)
+        for index in set(range(model.arch.num_hidden_layers)) - set(config.layers):
+            model.layer(index).requires_grad_(True)
+
+
 def mixer_state(model: Llama, layers: list[int]) -> dict[str, torch.Tensor]:
-    """Mixer tensors by the bundle's names, float32 on the CPU."""
+    """Mixer tensors by the bundle's names."""
     return {
-        f"model.layers.{i}.mamba.{key}": value.detach().cpu()
+        f"model.layers.{i}.mamba.{key}": value.detach()
         for i in layers
         for key, value in model.mamba(i).state_dict().items()
     }
@@ -78,3 +102,13 @@ def load_mixer_state(model: Llama, layers: list[int], state: dict[str, Any]) -> 
         if f"{prefix}in_proj.weight" not in state:
             raise KeyError(f"the mixers to start from have no layer {i}")
         mamba.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+
+def load_student_state(model: Llama, layers: list[int], state: dict[str, Any]) -> None:
+    """Load all that a stage's state holds: the mixers of `layers`, and norms, MLPs and attention that trained.
+
+    Raises as load_mixer_state does.
+    """
+    load_mixer_state(model, layers, state)
+    others = {name.removeprefix("model."): value for name, value in state.items() if ".mamba." not in name}
+    model.load_state_dict(others, strict=False)

@@ -55,7 +55,7 @@ class Pretrain(Stage):
         return mean_measures([{"loss": self._loss(ids)} for ids in batches])
 
     def state_dict(self) -> dict[str, Any]:
-        return {key: value.detach().cpu() for key, value in self.model.state_dict().items()}
+        return {key: value.detach() for key, value in self.model.state_dict().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state)

@@ -13,10 +13,14 @@ from ..bundle.bundle import Bundle
 from ..bundle.manifest import Architecture
 from ..errors import MambascopeError
 from ..model.config import Mamba2Config
-from ..run.config import ConfigError, read_config
+from ..model.llama import Llama
+from ..run.config import ConfigError, RunConfig, read_config
 from ..run.directory import RunDirectory
+from .hybrid import load_mixer_state
 
 BUNDLE_PREFIX = "bundle:"
+#: Names that are no source: what an earlier stage of the same run left, and the initialisation.
+PREVIOUS, INIT = "previous", "init"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ def open_source(text: str, arch: Architecture) -> MixerSource:
                 raise ConfigError(f"{text}: a set is named by bundle:<folder>#<mixer set>")
             return bundle_source(Bundle.open(folders.split(",")), mixer_set)
         return _run_source(Path(text), arch)
-    except (MambascopeError, OSError) as error:
-        raise ConfigError(f"{text}: {error}") from None
+    except MambascopeError as error:
+        raise ConfigError(f"{text}: {error.message}", error.action) from None
 
 
 def bundle_source(bundle: Bundle, name: str) -> MixerSource:
@@ -66,6 +70,50 @@ def _run_source(path: Path, arch: Architecture) -> MixerSource:
     state = RunDirectory(path).require_checkpoint()["stage"]
     config = read_config(path / "config.json")
     return MixerSource(str(path), Mamba2Config.like_attention(arch, **config.mixer.options), state)
+
+
+def start_mixers(model: Llama, config: RunConfig, previous: dict[str, Tensor] | None) -> list[int]:
+    """Load the mixers of `config.layers` from the first source that has them, and whatever else trains from the same.
+
+    previous: what an earlier stage of a pipeline left, the source "previous". Returns the layers that no source has,
+    which stay as they were initialised; raises ConfigError if the config does not allow that, or if shapes differ.
+    """
+    given = config.mixer.start_from
+    names = [given] if isinstance(given, str) else given or []
+    wanted = Mamba2Config.like_attention(model.arch, **config.mixer.options)
+    sources = [_open(name, model.arch, wanted, previous) for name in names if name != INIT]
+    found = first_with(sources, config.layers)
+    missing = [i for i in config.layers if i not in found]
+    if missing and sources and names[-1] != INIT:
+        raise ConfigError(f'mixer.start_from: the mixers to start from have no layer {missing[0]} (add "{INIT}"?)')
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    for layer, source in found.items():
+        _check_shape(source, wanted)
+        load_mixer_state(model, [layer], source.state)
+        prefix = f"model.layers.{layer}."
+        extra = {k.removeprefix("model."): v for k, v in source.state.items() if k.startswith(prefix)}
+        model.load_state_dict({k: v for k, v in extra.items() if k in trained}, strict=False)
+    return missing
+
+
+def _open(
+    name: str, arch: Architecture, wanted: Mamba2Config, previous: dict[str, Tensor] | None
+) -> MixerSource:
+    if name != PREVIOUS:
+        try:
+            return open_source(name, arch)
+        except ConfigError as error:
+            raise ConfigError(f"mixer.start_from: {error.message}") from None
+    if previous is None:
+        raise ConfigError(f'mixer.start_from: there is no stage before this one that "{PREVIOUS}" could name')
+    return MixerSource(PREVIOUS, wanted, previous)
+
+
+def _check_shape(source: MixerSource, wanted: Mamba2Config) -> None:
+    found, needed = source.config.model_dump(), wanted.model_dump()
+    wrong = [f"{key} is {found[key]!r}, not {value!r}" for key, value in needed.items() if found[key] != value]
+    if wrong:
+        raise ConfigError(f"mixer.start_from: the mixers of {source.name} have another form: {', '.join(wrong)}")
 
 
 def first_with(sources: Sequence[MixerSource], layers: Iterable[int]) -> dict[int, MixerSource]:
