@@ -46,13 +46,14 @@ export function ResultsTable({ files }: { files: ResultsFile[] }) {
 
 function Row({ entry }: { entry: ResultEntry }) {
   return (
-    <tr className="border-t border-line align-baseline">
+    <tr className="border-t border-line align-baseline" title={describeMaking(entry)}>
       <th scope="row" className="py-1.5 pr-4 pl-5 text-left font-mono font-normal">
         {entry.metric}
       </th>
       <td className="py-1.5 pr-4 text-ink-2">{describe(entry.of)}</td>
       <td className="py-1.5 pr-4 text-right whitespace-nowrap">
-        {formatMeasured(entry.value)} <span className="text-ink-3">{entry.unit}</span>
+        {formatMeasured(entry.value)}
+        {entry.stderr === undefined ? "" : ` ± ${formatMeasured(entry.stderr)}`} <span className="text-ink-3">{entry.unit}</span>
       </td>
       <td className="py-1.5 pr-4 text-right whitespace-nowrap text-ink-2">{entry.peer ? `${formatMeasured(entry.peer.value)} ${entry.peer.name}` : ""}</td>
       <td className="py-1.5 pr-5 text-right">{entry.ratio === undefined ? "" : `${formatNumber(entry.ratio)}×`}</td>
@@ -66,6 +67,12 @@ function formatMeasured(value: number): string {
 
 function describeMachine(machine: string | Record<string, unknown>): string {
   return typeof machine === "string" ? machine : Object.values(machine).filter((part) => typeof part === "string" || typeof part === "number").join(", ");
+}
+
+/** How an entry was made, where that is not what the table's head says; otherwise nothing. */
+function describeMaking({ date, machine, commit, command }: ResultEntry): string | undefined {
+  const parts = [date?.slice(0, 10), machine && describeMachine(machine), commit && `commit ${commit.slice(0, 9)}`, command];
+  return parts.filter((part) => part).join(", ") || undefined;
 }
 
 /** Names speak for themselves; numbers and flags get their key. */

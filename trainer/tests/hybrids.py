@@ -1,31 +1,52 @@
-"""Tiny hybrids of every mixer form, for tests of exporters."""
+"""A tiny family with a chat template and hybrids of both Mamba-2 forms, for the tests of evaluation."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
-from samples import ARCHITECTURE, MIXER, mixer_tensors, write_bundle
+import numpy as np
+import torch
+from samples import ARCHITECTURE, MIXER, mixer_tensors, random_tensors, trained_tokenizer
+from torch import Tensor
 
-from mambascope_trainer.bundle import Storage
+from mambascope_trainer.bundle import Bundle, BundleWriter, Description, SpecialTokens, Storage
+from mambascope_trainer.model.llama import Llama
+from mambascope_trainer.model.load import load_teacher, load_variant
 
-#: Mixer sets of the bundle that `write_hybrids` makes; each covers all layers.
-FORMS: dict[str, dict[str, Any]] = {
-    "paper": MIXER,
-    "discrete": {**MIXER, "form": "discrete", "norm": "none", "norm_groups": 1, "conv_activation": "identity"},
-    "wide": {**MIXER, "num_heads": 8, "num_kv_heads": 4, "head_dim": 8, "state_size": 24, "norm_groups": 1},
-    "bare": {**MIXER, "conv_kernel": 0, "gate": False, "norm": "none", "norm_groups": 1, "num_kv_heads": 4},
-}
-#: One pattern a form, and all of them with attention in one model.
-PATTERNS = [*(f"m~{form}.a.m~{form}" for form in FORMS), "m~paper.m~discrete.m~wide", "m~bare.m~wide.a"]
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 
 
-def write_hybrids(folder: Path) -> Path:
-    """A bundle of float32 weights with a set for each of FORMS, and the variants teacher and half."""
+def write_hybrids(folder: Path, template: str | None = TEMPLATE, bos: int | None = None) -> Path:
+    """Variants `teacher`, `half` (its middle layer a Mamba-2 mixer with convolution and norm) and `none` (all layers)."""
+    config = {"eos_token": "<|im_end|>", **({} if template is None else {"chat_template": template})}
+    tokenizer = trained_tokenizer().to_str().encode(), json.dumps(config).encode()
     storage = Storage(matrix="f32", embedding="f32")
-    writer = write_bundle(folder, storage)
-    layers = list(range(ARCHITECTURE.num_hidden_layers))
-    for seed, (name, config) in enumerate(FORMS.items(), start=2):
-        writer.add_mixer_set(name, config, layers, mixer_tensors(layers, config, seed), storage)
-    writer.add_variant("half", "Half", ("attention", "mamba2:paper", "attention"))
+    writer = BundleWriter.create(
+        folder,
+        Description("tiny", "Tiny", "Random weights.", "Apache-2.0", "made by a test"),
+        ARCHITECTURE,
+        SpecialTokens(bos=bos, eos=(2, 0), pad=0),
+        tokenizer,
+        random_tensors(ARCHITECTURE.tensor_shapes(), np.random.default_rng(0)),
+        storage,
+    )
+    writer.add_mixer_set("s", MIXER, [0, 1, 2], mixer_tensors([0, 1, 2]), Storage(matrix="f32"))
+    writer.add_variant("half", "Half", ["attention", "mamba2:s", "attention"])
+    writer.add_variant("none", "None", ["mamba2:s"] * 3)
     return folder
+
+
+def models(folder: Path, variant: str) -> tuple[Llama, Llama]:
+    """A variant and its teacher."""
+    bundle = Bundle.open(folder)
+    return load_variant(bundle, variant), load_teacher(bundle).eval().requires_grad_(False)
+
+
+def naive_log_probs(model: Llama, ids: list[int]) -> Tensor:
+    """Log-probabilities (T, V) of one text alone, in float64."""
+    with torch.no_grad():
+        return model(torch.tensor([ids]))[0][0].double().log_softmax(dim=-1)

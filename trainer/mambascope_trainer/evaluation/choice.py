@@ -125,8 +125,8 @@ def compare_choices(student: dict[str, Choices], teacher: dict[str, Choices], da
             "same_choice": float(np.mean([a == b for a, b in zip(own.chosen, theirs.chosen, strict=True)])),
         }
     if data.pairs:
-        own, theirs = (paradigm_accuracies(data.pairs, chosen["acc"].right) for chosen in (student, teacher))
-        record["paradigms"] = {name: {"value": own[name], "teacher": theirs[name]} for name in own}
+        shares = [paradigm_accuracies(data.pairs, chosen["acc"].right) for chosen in (student, teacher)]
+        record["paradigms"] = {name: {"value": shares[0][name], "teacher": shares[1][name]} for name in shares[0]}
     return record
 
 

@@ -96,7 +96,8 @@ def score(
             hidden = model.hidden(ids.to(device)).flatten(0, 1)
         scores, hits = target_log_probs(hidden[places.to(device)], model.head_weight, targets.to(device))
         sizes = [len(r.tokens) for r in chosen]
-        for index, own, right in zip(batch, scores.double().cpu().split(sizes), hits.cpu().split(sizes), strict=True):
+        parts = torch.split(scores.double().cpu(), sizes), torch.split(hits.cpu(), sizes)
+        for index, own, right in zip(batch, *parts, strict=True):
             found[index] = Score(float(own.sum()), int(right.sum()), len(own))
         if step is not None:
             step(len(batch))

@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..bundle.bundle import Bundle
@@ -63,14 +64,14 @@ def subjects(
     for name in variants:
         bundle.variant(name)
     layers = {text: parse_pattern(text, teacher.arch.num_hidden_layers) for text in patterns}
-    found = [Subject({"variant": name}, lambda name=name: load_variant(bundle, name)) for name in variants]
+    found = [Subject({"variant": name}, partial(load_variant, bundle, name)) for name in variants]
     for text, entries in layers.items():
         _check_sets(bundle, text, entries)
-        found.append(Subject({"pattern": text}, lambda entries=entries: _load_pattern(bundle, teacher, entries)))
+        found.append(Subject({"pattern": text}, partial(_load_pattern, bundle, teacher, entries)))
     for path in runs:
         for codec in codecs:
             label = {"run": path.name, "codec": codec}
-            found.append(Subject(label, lambda path=path, codec=codec: load_run(teacher, path, codec)))
+            found.append(Subject(label, partial(load_run, teacher, path, codec)))
         _check_run(path)
     return found
 
