@@ -134,7 +134,7 @@ def scan_fla(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor |
 def scan(
     C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None, backend: Backend = "auto"
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence by the fastest backend that is right here: on CUDA the kernels that apply, else chunked PyTorch."""
+    """The recurrence by the fastest backend that is right here: on CUDA kernels that apply, else chunked PyTorch."""
     if backend == "auto":
         backend = _choose(C, B, v, log_decay)
     if backend == "triton":

@@ -113,37 +113,40 @@ def backward_kernel(
         v = load_rows(V, start, length, v_t, L, P)
         dy = load_rows(DY, start, length, heads * P, L, P)
         state = tl.load(STARTS + chunk * N * P + tile)
-        k_t = tl.load(B + (start + at)[None, :] * b_t + n[:, None], mask=inside[None, :], other=0.0)
         total, last = chunk_decay(LOG_DECAY, start, length, a_t, L)
         from_start = tl.exp(total)
         to_end = tl.exp(tl.minimum(last - total, 0.0))
         low = dstate.to(c.dtype)
 
+        # Each gradient is formed and stored before the next begins: registers are what this kernel is short of.
         gap = tl.minimum(total[:, None] - total[None, :], 0.0)
         decay = tl.exp(tl.where(at[:, None] >= at[None, :], gap, float("-inf")))
         dscores = (tl.dot(dy, tl.trans(v), input_precision=PRECISION) * decay).to(c.dtype)
         dc = tl.dot(dy, tl.trans(state), input_precision=PRECISION) * from_start[:, None]
         dc = tl.dot(dscores, k, acc=dc, input_precision=PRECISION)
+        dtotal = tl.sum(c * dc, 1)
+        store_rows(DC, dc, start, length, heads * N, L, N)
+
+        k_t = tl.load(B + (start + at)[None, :] * b_t + n[:, None], mask=inside[None, :], other=0.0)
         dk_t = tl.dot(low, tl.trans(v), input_precision=PRECISION) * to_end[None, :]
         carried = tl.sum(k_t * dk_t, 0)  # what the decay from each token to the chunk's end gets
         dk_t = tl.dot(tl.trans(c), dscores, acc=dk_t, input_precision=PRECISION)
+        pointers = DB + (start + at)[None, :] * (heads * N) + n[:, None]
+        tl.store(pointers, dk_t.to(DB.dtype.element_ty), mask=inside[None, :])
+
+        # A token's cumulative decay scales its query up and its key down; the chunk's whole decay scales the state.
+        dtotal -= tl.sum(k_t * dk_t, 0)
+        whole = tl.sum(tl.sum(state * dstate, 1), 0) * tl.exp(last) + tl.sum(carried, 0)
+        dlog_decay = tl.sum(tl.where(at[:, None] >= at[None, :], dtotal[:, None], 0.0), 0) + whole
+        tl.store(DLOG_DECAY + (start + at) * heads, dlog_decay, mask=inside)
 
         gap_t = tl.minimum(total[None, :] - total[:, None], 0.0)
         decay_t = tl.exp(tl.where(at[None, :] >= at[:, None], gap_t, float("-inf")))
         scores_t = (tl.dot(k, tl.trans(c), input_precision=PRECISION) * decay_t).to(v.dtype)
         dv = tl.dot(k, low, input_precision=PRECISION) * to_end[:, None]
         dv = tl.dot(scores_t, dy, acc=dv, input_precision=PRECISION)
-
-        # A token's cumulative decay scales its query up and its key down; the chunk's whole decay scales the state.
-        dtotal = tl.sum(c * dc, 1) - tl.sum(k_t * dk_t, 0)
-        whole = tl.sum(tl.sum(state * dstate, 1), 0) * tl.exp(last) + tl.sum(carried, 0)
-        dlog_decay = tl.sum(tl.where(at[:, None] >= at[None, :], dtotal[:, None], 0.0), 0) + whole
-
-        store_rows(DC, dc, start, length, heads * N, L, N)
         store_rows(DV, dv, start, length, heads * P, L, P)
-        pointers = DB + (start + at)[None, :] * (heads * N) + n[:, None]
-        tl.store(pointers, dk_t.to(DB.dtype.element_ty), mask=inside[None, :])
-        tl.store(DLOG_DECAY + (start + at) * heads, dlog_decay, mask=inside)
+
         weighed = (dy * from_start[:, None]).to(dy.dtype)
         dstate = tl.dot(tl.trans(c), weighed, acc=dstate * tl.exp(last), input_precision=PRECISION)
     tl.store(DSTATE + program * N * P + tile, dstate)

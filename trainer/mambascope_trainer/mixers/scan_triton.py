@@ -118,7 +118,8 @@ def _scan_backward(
             N=C.shape[-1], P=v.shape[-1], L=CHUNK,
             HAS_DLAST=dlast is not None, PRECISION=_precision(C), **BACKWARD,
         )  # fmt: skip
-    return gradients
+    dC, dB, dv, dlog_decay, dstate = gradients
+    return dC, dB, dv, dlog_decay, dstate
 
 
 @_scan_backward.register_fake
