@@ -49,6 +49,7 @@ export function SlotCard({ slot, label, family, column, variants, onVariant, onC
         {onClose && <IconButton icon="close" label="End side by side" className="mb-0.5" onClick={onClose} />}
       </div>
       <LayerStrip layers={listed.layers} />
+      {listed.draft && <p className="text-2xs text-ink-3">A draft for speculative decoding, on the base&apos;s embedding and LM head. Alone it writes poorly.</p>}
       {missing.length > 0 && !family.fetchable && (
         <Notice
           tone="warn"

@@ -1,4 +1,5 @@
 /** One cell a layer, first layer at the left: blue for attention, copper for Mamba. */
+import { isAttentionLayer } from "@/lib/hybrid/config";
 
 type LayerStripProps = {
   layers: string[];
@@ -6,17 +7,16 @@ type LayerStripProps = {
   size?: "full" | "compact";
 };
 
-const isAttention = (layer: string) => layer === "attention";
 
 /** What a layer spec means in words. */
 export function describeLayer(layer: string): string {
-  if (isAttention(layer)) return "attention";
-  const [mixer = "", set = ""] = layer.split(":");
-  return `${mixer === "mamba2" ? "Mamba-2" : "Mamba"}, set ${set}`;
+  const [mixer = "", set] = layer.split(":");
+  const name = isAttentionLayer(layer) ? "attention" : mixer === "mamba2" ? "Mamba-2" : "Mamba";
+  return set === undefined ? name : `${name}, set ${set}`;
 }
 
 export function LayerStrip({ layers, size = "full" }: LayerStripProps) {
-  const attention = layers.filter(isAttention).length;
+  const attention = layers.filter(isAttentionLayer).length;
   const mamba = layers.length - attention;
   const summary = `${layers.length} layers: ${attention} attention, ${mamba} Mamba`;
   return (
@@ -26,7 +26,7 @@ export function LayerStrip({ layers, size = "full" }: LayerStripProps) {
           <span
             key={index}
             title={`Layer ${index}: ${describeLayer(layer)}`}
-            className={`min-w-0 flex-1 rounded-[2px] hover:opacity-75 ${isAttention(layer) ? "bg-attention" : "bg-mamba"}`}
+            className={`min-w-0 flex-1 rounded-[2px] hover:opacity-75 ${isAttentionLayer(layer) ? "bg-attention" : "bg-mamba"}`}
           />
         ))}
       </div>

@@ -1,6 +1,7 @@
 /** Lists the families in the home folder and in what ships, with the state of each file on disk. */
 import { readFile, readdir } from "node:fs/promises";
 import { z } from "zod";
+import { draftOf } from "@/lib/hybrid/config";
 import { filesOf, hybridConfigOf, ManifestError, parseManifest, type Manifest } from "@/lib/weights/manifest";
 import { findInRoots } from "./bundle-file";
 import type { BundleList, ListedFamily, ListedFile, Problem } from "./listing";
@@ -80,6 +81,7 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
         name,
         title: variant.title,
         layers: [...variant.layers],
+        draft: draftOf(variant.layers, manifest.mixer_sets) !== null,
         files: needed,
         ready: [...needed, ...tokenizer].every((file) => usable.has(file)),
       };

@@ -19,6 +19,8 @@ const variantSchema = z.object({
   title: z.string(),
   /** One mixer a layer: `attention` or `<mixer>:<set>`. */
   layers: z.array(z.string()),
+  /** A small model for speculation, not a hybrid of the family's base. */
+  draft: z.boolean(),
   /** Weight files that this variant reads. */
   files: z.array(z.string()),
   ready: z.boolean(),

@@ -86,7 +86,7 @@ export function accountFor(config: HybridConfig, sets: MixerSets, cache: CacheTy
     return {
       layer,
       mixer: resolved.mixer,
-      set: attention ? null : resolved.set,
+      set: resolved.set,
       mixerParameters,
       parameters: mixerParameters + 3 * D * F + 2 * D,
       kvBytesPerToken: attention ? 2 * G * P * CACHE_BYTES[cache] : 0,

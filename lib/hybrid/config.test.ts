@@ -39,11 +39,11 @@ describe("schemas", () => {
 });
 
 describe("layer specs", () => {
-  it.each(["attention", "mamba2:attn50", "mamba:a_b-c"])("parses and formats %s", (text) => {
+  it.each(["attention", "mamba2:attn50", "mamba:a_b-c", "attention:draft2-attention"])("parses and formats %s", (text) => {
     expect(formatLayerSpec(parseLayerSpec(text))).toBe(text);
   });
 
-  it.each(["", "Attention", "mamba2", "mamba2:", "mamba2:a.b", "mamba2:a~b", "attention:x"])("refuses %j", (text) => {
+  it.each(["", "Attention", "mamba2", "mamba2:", "mamba2:a.b", "mamba2:a~b", "attention:", "attentions:x"])("refuses %j", (text) => {
     expect(() => parseLayerSpec(text)).toThrow(HybridConfigError);
   });
 

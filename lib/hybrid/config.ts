@@ -37,15 +37,23 @@ export const architectureSchema = z
 
 export type Architecture = z.infer<typeof architectureSchema>;
 
-/** What mixes tokens in one layer: `"attention"`, `"mamba2:<set>"` or `"mamba:<set>"`. */
+/** What mixes tokens in one layer: `"attention"`, `"mamba2:<set>"`, `"mamba:<set>"`, or a draft's `"attention:<set>"`. */
 export const layerSpecSchema = z
   .string()
-  .regex(/^(attention|(mamba2|mamba):[A-Za-z0-9][A-Za-z0-9_-]*)$/, 'expected "attention", "mamba2:<set>" or "mamba:<set>"');
+  .regex(
+    /^(attention|(attention|mamba2|mamba):[A-Za-z0-9][A-Za-z0-9_-]*)$/,
+    'expected "attention", "mamba2:<set>", "mamba:<set>" or "attention:<set>"',
+  );
 
-/** A parsed layer spec. `set` names a mixer set of the family's bundle. */
+/** A parsed layer spec. `set` names a mixer set of the family's bundle; null: the base's attention. */
 export type LayerSpec =
-  | { readonly mixer: "attention" }
+  | { readonly mixer: "attention"; readonly set: string | null }
   | { readonly mixer: "mamba2" | "mamba"; readonly set: string };
+
+/** True for attention, the base's or a draft's. */
+export function isAttentionLayer(text: string): boolean {
+  return text === "attention" || text.startsWith("attention:");
+}
 
 /** A teacher's shape and one mixer a layer. */
 export const hybridConfigSchema = z
@@ -66,11 +74,18 @@ export const hybridConfigSchema = z
 
 export type HybridConfig = z.infer<typeof hybridConfigSchema>;
 
+/** What makes a mixer set a draft: the fields in which the architecture of this small model differs from its base's. */
+export const draftShapeSchema = z.strictObject({
+  num_hidden_layers: z.int().positive().max(512),
+  intermediate_size: z.int().positive(),
+});
+
+export type DraftShape = z.infer<typeof draftShapeSchema>;
+
 /** What must be known of a mixer set beside its tensors; a bundle's `mixer_sets` fit this type as they are. */
-export interface MixerDescription {
-  readonly mixer: "mamba2";
-  readonly config: Mamba2Config;
-}
+export type MixerDescription =
+  | { readonly mixer: "mamba2"; readonly config: Mamba2Config; readonly draft?: DraftShape | undefined }
+  | { readonly mixer: "attention"; readonly draft: DraftShape };
 
 /** Mixer sets by name. */
 export type MixerSets = Readonly<Record<string, MixerDescription>>;
@@ -87,34 +102,35 @@ export class HybridConfigError extends Error {
   }
 }
 
-/** Parses `"attention"`, `"mamba2:<set>"` or `"mamba:<set>"`. Throws {@link HybridConfigError} on anything else. */
+/** Parses `"attention"`, `"mamba2:<set>"`, `"mamba:<set>"` or `"attention:<set>"`. Throws {@link HybridConfigError} on anything else. */
 export function parseLayerSpec(text: string): LayerSpec {
   if (!layerSpecSchema.safeParse(text).success) {
-    throw new HybridConfigError(`Layer "${text}" is not "attention", "mamba2:<set>" or "mamba:<set>".`);
+    throw new HybridConfigError(`Layer "${text}" is not "attention", "mamba2:<set>", "mamba:<set>" or a draft's "attention:<set>".`);
   }
-  if (text === "attention") return { mixer: "attention" };
+  if (text === "attention") return { mixer: "attention", set: null };
   const colon = text.indexOf(":");
-  return { mixer: text.slice(0, colon) as "mamba2" | "mamba", set: text.slice(colon + 1) };
+  return { mixer: text.slice(0, colon) as "attention" | "mamba2" | "mamba", set: text.slice(colon + 1) };
 }
 
 /** The inverse of {@link parseLayerSpec}. */
 export function formatLayerSpec(spec: LayerSpec): string {
-  return spec.mixer === "attention" ? "attention" : `${spec.mixer}:${spec.set}`;
+  return spec.set === null ? spec.mixer : `${spec.mixer}:${spec.set}`;
 }
 
 /** A layer with its mixer's config looked up. */
 export type ResolvedLayer =
-  | { readonly mixer: "attention" }
+  | { readonly mixer: "attention"; readonly set: string | null }
   | { readonly mixer: "mamba2"; readonly set: string; readonly config: Mamba2Config };
 
 /**
  * Looks up the mixer of each layer. Throws {@link HybridConfigError} if a layer names a set that is not in `sets`, or
- * one that holds another kind of mixer.
+ * one that holds another kind of mixer, or if a draft is not used whole.
  */
 export function resolveLayers(config: HybridConfig, sets: MixerSets): ResolvedLayer[] {
+  checkDraft(config, sets);
   return config.layers.map((text, index) => {
     const spec = parseLayerSpec(text);
-    if (spec.mixer === "attention") return spec;
+    if (spec.set === null) return { mixer: "attention", set: null };
     const description = Object.hasOwn(sets, spec.set) ? sets[spec.set] : undefined;
     if (!description) {
       const known = Object.keys(sets).join(", ") || "none";
@@ -129,6 +145,35 @@ export function resolveLayers(config: HybridConfig, sets: MixerSets): ResolvedLa
         `Write "${description.mixer}:${spec.set}".`,
       );
     }
-    return { mixer: description.mixer, set: spec.set, config: description.config };
+    return description.mixer === "attention"
+      ? { mixer: "attention", set: spec.set }
+      : { mixer: "mamba2", set: spec.set, config: description.config };
   });
+}
+
+/** The draft that these layers are a part of: its set's name and its shape; null if they are a hybrid of the base. */
+export function draftOf(layers: readonly string[], sets: MixerSets): { readonly set: string; readonly shape: DraftShape } | null {
+  for (const text of layers) {
+    const { set } = parseLayerSpec(text);
+    const shape = set !== null && Object.hasOwn(sets, set) ? sets[set]?.draft : undefined;
+    if (set !== null && shape) return { set, shape };
+  }
+  return null;
+}
+
+/** The architecture of the model that these layers make: the base's, or the draft's. */
+export function architectureOf(base: Architecture, layers: readonly string[], sets: MixerSets): Architecture {
+  return { ...base, ...draftOf(layers, sets)?.shape };
+}
+
+function checkDraft({ layers, architecture }: HybridConfig, sets: MixerSets): void {
+  const draft = draftOf(layers, sets);
+  if (!draft) return;
+  const { num_hidden_layers: count, intermediate_size: inner } = draft.shape;
+  const whole = layers.length === count && layers.every((text) => parseLayerSpec(text).set === draft.set);
+  if (whole && architecture.num_hidden_layers === count && architecture.intermediate_size === inner) return;
+  throw new HybridConfigError(
+    `"${draft.set}" is a draft of ${count} layers, a model of its own: its layers stand alone and all together.`,
+    `Write "${sets[draft.set]?.mixer}:${draft.set}" in ${count} layers and nothing else, or choose another set.`,
+  );
 }

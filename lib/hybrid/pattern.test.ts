@@ -53,6 +53,8 @@ describe("layer patterns", () => {
       "mamba2:aligned",
     ]);
     expect(formatPattern(["mamba:one", "mamba:one", "attention"])).toBe("s2~one.a");
+    expect(parsePattern("a2~draft")).toEqual(["attention:draft", "attention:draft"]);
+    expect(formatPattern(["attention:draft", "attention:draft"])).toBe("a2~draft");
   });
 
   it.each([
@@ -63,7 +65,7 @@ describe("layer patterns", () => {
     ["m", 1, '"~"'],
     ["m2.a", 2, '"~"'],
     ["m~.a", 2, "the name of a mixer set"],
-    ["a~set", 1, '"." or the end'],
+    ["a2~", 3, "the name of a mixer set"],
     ["a0", 1, "a count from 1"],
     ["a02", 1, "a count from 1"],
     ["a99999999", 1, "a count from 1"],

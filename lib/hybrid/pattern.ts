@@ -1,4 +1,4 @@
-import { formatLayerSpec, type HybridConfig, type LayerSpec, parseLayerSpec } from "./config";
+import { formatLayerSpec, type HybridConfig, isAttentionLayer, type LayerSpec, parseLayerSpec } from "./config";
 
 const LETTERS = { attention: "a", mamba2: "m", mamba: "s" } as const;
 const MIXERS = { a: "attention", m: "mamba2", s: "mamba" } as const;
@@ -22,7 +22,7 @@ export class PatternError extends Error {
 
 /**
  * Reads a pattern in text form: runs joined by `.`, each `a` (attention), `m` (mamba2) or `s` (mamba), then a count if
- * not 1, then `~<set>` unless attention. Returns one layer spec a layer. Throws {@link PatternError} on text that is not
+ * not 1, then `~<set>` unless it is the base's attention. Returns one layer spec a layer. Throws {@link PatternError} on text that is not
  * a pattern, or on another number of layers than `layers`, where given.
  */
 export function parsePattern(text: string, layers?: number): string[] {
@@ -44,9 +44,10 @@ export function parsePattern(text: string, layers?: number): string[] {
     if (digits.startsWith("0") || specs.length + count > MAX_LAYERS) {
       throw new PatternError(text, countAt, `a count from 1, and at most ${MAX_LAYERS} layers in all`);
     }
-    let spec: LayerSpec = { mixer: "attention" };
-    if (mixer !== "attention") {
-      if (take(/~/y) === "") throw new PatternError(text, position, '"~" and the name of a mixer set');
+    let spec: LayerSpec = { mixer: "attention", set: null };
+    const tilde = take(/~/y);
+    if (tilde === "" && mixer !== "attention") throw new PatternError(text, position, '"~" and the name of a mixer set');
+    if (tilde !== "") {
       const set = take(/[A-Za-z0-9][A-Za-z0-9_-]*/y);
       if (set === "") throw new PatternError(text, position, "the name of a mixer set (letters, digits, - and _)");
       spec = { mixer, set };
@@ -71,7 +72,7 @@ export function formatPattern(layers: HybridConfig["layers"]): string {
   }
   return runs
     .map(({ spec, count }) => {
-      const set = spec.mixer === "attention" ? "" : `~${spec.set}`;
+      const set = spec.set === null ? "" : `~${spec.set}`;
       return `${LETTERS[spec.mixer]}${count === 1 ? "" : count}${set}`;
     })
     .join(".");
@@ -102,11 +103,11 @@ export function keptLayers(count: number, keep: number, placement: Placement): n
 export function presetLayers(count: number, keep: number, placement: Placement, set: string): string[] {
   const kept = new Set(keptLayers(count, keep, placement));
   return Array.from({ length: count }, (_, layer) =>
-    formatLayerSpec(kept.has(layer) ? { mixer: "attention" } : { mixer: "mamba2", set }),
+    formatLayerSpec(kept.has(layer) ? { mixer: "attention", set: null } : { mixer: "mamba2", set }),
   );
 }
 
 /** The share of layers that are attention, from 0 to 1. */
 export function attentionShare(layers: HybridConfig["layers"]): number {
-  return layers.filter((layer) => layer === "attention").length / layers.length;
+  return layers.filter(isAttentionLayer).length / layers.length;
 }

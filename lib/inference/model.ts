@@ -1,5 +1,6 @@
 /** Loading a hybrid from its bundle, and what can be done with it. */
 import { accountFor } from "@/lib/hybrid/accounting";
+import { architectureOf, isAttentionLayer } from "@/lib/hybrid/config";
 import { formatPattern, parsePattern } from "@/lib/hybrid/pattern";
 import { buildGraph } from "@/lib/onnx/build";
 import { createExpander, type StoredTensor } from "@/lib/onnx/expand";
@@ -213,7 +214,7 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
       variant: request.variant ?? null,
       pattern: formatPattern(config.layers),
       layers: [...config.layers],
-      attentionLayers: config.layers.filter((layer) => layer === "attention").length,
+      attentionLayers: config.layers.filter(isAttentionLayer).length,
       parameters: account.parameters,
       provider,
       providerReason: reason,
@@ -262,8 +263,9 @@ async function openBundle(request: LoadRequest, hooks: LoadHooks, progress: Prog
   const { signal } = hooks;
   let layers: string | readonly string[];
   if (request.pattern !== undefined) {
-    const { architecture } = await fetchManifest(request.manifestUrl, signal);
-    layers = parsePattern(request.pattern, architecture.num_hidden_layers);
+    const { architecture, mixer_sets: sets } = await fetchManifest(request.manifestUrl, signal);
+    const expected = architectureOf(architecture, parsePattern(request.pattern), sets).num_hidden_layers;
+    layers = parsePattern(request.pattern, expected);
   } else if (request.variant !== undefined) layers = request.variant;
   else throw new BadInputError("Neither a variant nor a pattern was given.");
   return loadBundleFiles(request.manifestUrl, layers, {

@@ -1,5 +1,5 @@
 /** Small random bundles in memory, for tests: a valid manifest, its shard, and the tensors' float32 numbers. */
-import type { Architecture, HybridConfig } from "@/lib/hybrid/config";
+import { type Architecture, architectureOf, type DraftShape, type HybridConfig } from "@/lib/hybrid/config";
 import type { Mamba2Config } from "@/lib/hybrid/mamba2";
 import { mamba2Tensors, requiredTensors, type TensorSpec } from "@/lib/hybrid/tensors";
 import { BLOCK_SIZE, type Codec, elementCount, partLayouts, type PartName } from "@/lib/weights/codec-size";
@@ -11,6 +11,8 @@ export type SyntheticOptions = {
   readonly architecture: Architecture;
   /** Mixer sets by name; each holds a mixer for every layer. */
   readonly sets?: Readonly<Record<string, Mamba2Config>>;
+  /** Drafts by name, of Mamba-2 or of attention. */
+  readonly drafts?: Readonly<Record<string, { readonly shape: DraftShape; readonly mixer: Mamba2Config | "attention" }>>;
   /** Codec of the matrices (vectors are f32); default f32. Matrices whose columns it does not fit stay f32. */
   readonly codec?: Codec;
   readonly seed?: number;
@@ -66,7 +68,7 @@ export function tinyMamba2(changes: Partial<Mamba2Config> = {}): Mamba2Config {
 const SHARD = "base-00001-of-00001.safetensors";
 
 /** Builds a bundle with random weights of a size that keeps activations near one. */
-export async function syntheticBundle({ architecture, sets = {}, codec = "f32", seed = 1 }: SyntheticOptions): Promise<SyntheticBundle> {
+export async function syntheticBundle({ architecture, sets = {}, drafts = {}, codec = "f32", seed = 1 }: SyntheticOptions): Promise<SyntheticBundle> {
   const layers = Array.from({ length: architecture.num_hidden_layers }, (_, layer) => layer);
   const random = gaussian(seed);
   const shard = new ShardWriter(SHARD);
@@ -80,12 +82,21 @@ export async function syntheticBundle({ architecture, sets = {}, codec = "f32", 
     );
   const teacher: HybridConfig = { family: "synthetic", architecture, layers: layers.map(() => "attention") };
   const base = index(requiredTensors(teacher, {}), "");
-  const mixerSets = Object.fromEntries(
+  const mixerSets: Manifest["mixer_sets"] = Object.fromEntries(
     Object.entries(sets).map(([name, config]) => {
       const specs = layers.flatMap((layer) => mamba2Tensors(config, architecture.hidden_size, layer));
       return [name, { mixer: "mamba2" as const, config, layers, tensors: index(specs, `${name}.`) }];
     }),
   );
+  const variants: Manifest["variants"] = Object.fromEntries(Object.keys(sets).map((name) => [name, { title: name, layers: layers.map(() => `mamba2:${name}`) }]));
+  for (const [name, { shape, mixer }] of Object.entries(drafts)) {
+    const description = mixer === "attention" ? { mixer, draft: shape, config: {} } : { mixer: "mamba2" as const, draft: shape, config: mixer };
+    const own = Array.from({ length: shape.num_hidden_layers }, (_, layer) => layer);
+    variants[name] = { title: name, layers: own.map(() => `${description.mixer}:${name}`) };
+    const config = { family: "synthetic", architecture: { ...architecture, ...shape }, layers: variants[name].layers };
+    const specs = requiredTensors(config, { [name]: description }).filter((spec) => spec.layer !== null || spec.name === "model.norm.weight");
+    mixerSets[name] = { ...description, layers: own, tensors: index(specs, `${name}.`) };
+  }
   const bytes = shard.finish(base, ...Object.values(mixerSets).map(({ tensors }) => tensors));
   const tokenizer = new TextEncoder().encode("{}");
   const files = new Map([
@@ -110,7 +121,7 @@ export async function syntheticBundle({ architecture, sets = {}, codec = "f32", 
     mixer_sets: mixerSets,
     variants: {
       teacher: { title: "Teacher", layers: teacher.layers },
-      ...Object.fromEntries(Object.keys(sets).map((name) => [name, { title: name, layers: layers.map(() => `mamba2:${name}`) }])),
+      ...variants,
     },
   });
   const stored = (config: HybridConfig, name: string): StoredTensor => {
@@ -121,7 +132,7 @@ export async function syntheticBundle({ architecture, sets = {}, codec = "f32", 
   return {
     manifest,
     files,
-    config: (chosen) => ({ family: "synthetic", architecture, layers: [...chosen] }),
+    config: (chosen) => ({ family: "synthetic", architecture: architectureOf(architecture, chosen, mixerSets), layers: [...chosen] }),
     stored,
     values: (config, name) => {
       const tensor = stored(config, name);

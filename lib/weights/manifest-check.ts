@@ -1,7 +1,9 @@
-import { HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
+import { architectureOf, draftOf, type DraftShape, HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
 import { requiredTensors, mamba2Tensors } from "@/lib/hybrid/tensors";
 import { partLayouts } from "./codec-size";
 import type { Manifest, MixerSet, TensorEntry } from "./manifest-schema";
+
+const LAST_NORM = "model.norm.weight";
 
 /** What is wrong with a manifest that fits the schema: one line a fault, by its place; empty if nothing is. */
 export function checkManifest(manifest: Manifest): string[] {
@@ -50,6 +52,8 @@ function checkSet(manifest: Manifest, name: string, set: MixerSet, problems: str
   const held = new Set(set.layers);
   if (held.size !== set.layers.length) problems.push(`${place}.layers: a layer is listed twice`);
   checkIndex(manifest, `${place}.tensors`, set.tensors, problems);
+  if (set.draft) checkDraft(manifest, name, set, set.draft, problems);
+  if (set.draft || set.mixer === "attention") return;
   for (const layer of held) {
     if (layer >= layers) {
       problems.push(`${place}.layers: layer ${layer} of a model of ${layers}`);
@@ -67,6 +71,23 @@ function checkSet(manifest: Manifest, name: string, set: MixerSet, problems: str
   }
 }
 
+/** A draft holds all of its model but the embedding and the LM head, and nothing else. */
+function checkDraft(manifest: Manifest, name: string, set: MixerSet, shape: DraftShape, problems: string[]): void {
+  const place = `mixer_sets.${name}`;
+  const count = shape.num_hidden_layers;
+  if (set.layers.length !== count || set.layers.some((layer) => layer >= count)) {
+    problems.push(`${place}.layers: a draft of ${count} layers has the layers 0 to ${count - 1}`);
+  }
+  const layers = Array.from({ length: count }, () => `${set.mixer}:${name}`);
+  const config = { family: manifest.family, architecture: { ...manifest.architecture, ...shape }, layers };
+  const own = requiredTensors(config, { [name]: set }).filter(({ name: tensor, layer }) => layer !== null || tensor === LAST_NORM);
+  for (const { name: tensor, shape: size } of own) checkPresent(`${place}.tensors`, set.tensors, tensor, size, problems);
+  const known = new Set(own.map(({ name: tensor }) => tensor));
+  for (const tensor of Object.keys(set.tensors)) {
+    if (!known.has(tensor)) problems.push(`${place}.tensors.${tensor}: would never be used, as the draft has no such tensor`);
+  }
+}
+
 function checkPresent(place: string, index: Index, name: string, shape: readonly number[], problems: string[]): void {
   const entry = Object.hasOwn(index, name) ? index[name] : undefined;
   if (!entry) problems.push(`${place}: "${name}" is missing`);
@@ -78,21 +99,23 @@ function checkPresent(place: string, index: Index, name: string, shape: readonly
 function checkVariant(manifest: Manifest, name: string, problems: string[]): void {
   const place = `variants.${name}.layers`;
   const { layers } = manifest.variants[name] ?? { layers: [] };
-  const expected = manifest.architecture.num_hidden_layers;
+  const architecture = architectureOf(manifest.architecture, layers, manifest.mixer_sets);
+  const draft = draftOf(layers, manifest.mixer_sets);
+  const expected = architecture.num_hidden_layers;
   if (layers.length !== expected) {
     problems.push(`${place}: ${layers.length} layers for a model of ${expected}`);
     return;
   }
   const specs = layers.map(parseLayerSpec);
   specs.forEach((spec, layer) => {
-    if (spec.mixer === "attention" || !Object.hasOwn(manifest.mixer_sets, spec.set)) return;
+    if (spec.set === null || !Object.hasOwn(manifest.mixer_sets, spec.set)) return;
     if (!manifest.mixer_sets[spec.set]?.layers.includes(layer)) {
       problems.push(`${place}: mixer set "${spec.set}" has no mixer for layer ${layer}`);
     }
   });
   let required;
   try {
-    required = requiredTensors({ family: manifest.family, architecture: manifest.architecture, layers }, manifest.mixer_sets);
+    required = requiredTensors({ family: manifest.family, architecture, layers }, manifest.mixer_sets);
   } catch (error) {
     if (!(error instanceof HybridConfigError)) throw error;
     problems.push(`${place}: ${error.message}`);
@@ -100,10 +123,10 @@ function checkVariant(manifest: Manifest, name: string, problems: string[]): voi
   }
   for (const { name: tensor, shape, layer } of required) {
     const spec = layer === null ? undefined : specs[layer];
-    const own = spec && spec.mixer !== "attention" ? manifest.mixer_sets[spec.set]?.tensors : undefined;
-    // A set's mixers are checked with the set.
-    if (tensor.includes(".mamba.")) continue;
+    const own = typeof spec?.set === "string" ? manifest.mixer_sets[spec.set]?.tensors : undefined;
+    // A set's mixers, and all that a draft owns, are checked with the set.
+    if (tensor.includes(".mamba.") || (draft && (layer !== null || tensor === LAST_NORM))) continue;
     const inSet = own !== undefined && Object.hasOwn(own, tensor);
-    checkPresent(inSet ? `mixer_sets.${spec && "set" in spec ? spec.set : ""}.tensors` : "base.tensors", inSet ? own : manifest.base.tensors, tensor, shape, problems);
+    checkPresent(inSet ? `mixer_sets.${spec?.set}.tensors` : "base.tensors", inSet ? own : manifest.base.tensors, tensor, shape, problems);
   }
 }

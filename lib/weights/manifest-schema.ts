@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { architectureSchema, layerSpecSchema, nameSchema } from "@/lib/hybrid/config";
+import { architectureSchema, draftShapeSchema, layerSpecSchema, nameSchema } from "@/lib/hybrid/config";
 import { mamba2ConfigSchema } from "@/lib/hybrid/mamba2";
 
 /** The bundle version that this code reads and writes. */
@@ -46,13 +46,17 @@ export const originSchema = z.discriminatedUnion("kind", [
 
 const fileEntrySchema = z.strictObject({ bytes: z.int().nonnegative(), sha256: sha256Schema });
 
-const mixerSetSchema = z.strictObject({
-  mixer: z.literal("mamba2"),
-  config: mamba2ConfigSchema,
+const setParts = {
   layers: z.array(z.int().nonnegative()).min(1),
   tensors: tensorIndexSchema,
   training: z.record(z.string(), z.json()).optional(),
-});
+};
+
+/** Mixers of some layers, or with `draft` a small model of its own; only a draft has attention in a set. */
+const mixerSetSchema = z.discriminatedUnion("mixer", [
+  z.strictObject({ mixer: z.literal("mamba2"), draft: draftShapeSchema.optional(), config: mamba2ConfigSchema, ...setParts }),
+  z.strictObject({ mixer: z.literal("attention"), draft: draftShapeSchema, config: z.strictObject({}), ...setParts }),
+]);
 
 const variantSchema = z.strictObject({ title: z.string().min(1), layers: z.array(layerSpecSchema).min(1) });
 

@@ -1,4 +1,4 @@
-import { type HybridConfig, HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
+import { architectureOf, draftOf, type HybridConfig, HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
 import { requiredTensors } from "@/lib/hybrid/tensors";
 import { codecBytes, partLayouts } from "./codec-size";
 import { ManifestError, WeightError } from "./errors";
@@ -59,7 +59,12 @@ export function hybridConfigOf(manifest: Manifest, variant: string): HybridConfi
       `Choose one of: ${Object.keys(manifest.variants).join(", ")}.`,
     );
   }
-  return { family: manifest.family, architecture: manifest.architecture, layers: [...found.layers] };
+  return configOf(manifest, found.layers);
+}
+
+/** Layers of the bundle's, with the architecture of the model that they make (a draft has its own). Not checked. */
+function configOf(manifest: Manifest, layers: readonly string[]): HybridConfig {
+  return { family: manifest.family, architecture: architectureOf(manifest.architecture, layers, manifest.mixer_sets), layers: [...layers] };
 }
 
 /**
@@ -67,15 +72,15 @@ export function hybridConfigOf(manifest: Manifest, variant: string): HybridConfi
  * that layer. Throws HybridConfigError.
  */
 export function customConfig(manifest: Manifest, layers: readonly string[]): HybridConfig {
-  const expected = manifest.architecture.num_hidden_layers;
-  if (layers.length !== expected) {
+  const config = configOf(manifest, layers);
+  const expected = config.architecture.num_hidden_layers;
+  if (layers.length !== expected && !draftOf(layers, manifest.mixer_sets)) {
     throw new HybridConfigError(`${layers.length} layers given; "${manifest.family}" has ${expected}.`);
   }
-  const config = { family: manifest.family, architecture: manifest.architecture, layers: [...layers] };
   requiredTensors(config, manifest.mixer_sets);
   layers.forEach((text, layer) => {
     const spec = parseLayerSpec(text);
-    if (spec.mixer === "attention") return;
+    if (spec.set === null) return;
     const held = manifest.mixer_sets[spec.set]?.layers ?? [];
     if (!held.includes(layer)) {
       throw new HybridConfigError(
@@ -87,12 +92,15 @@ export function customConfig(manifest: Manifest, layers: readonly string[]): Hyb
   return config;
 }
 
-/** The index entry of a tensor in a hybrid: the layer's mixer set first, then the base. Undefined if neither has it. */
+/**
+ * The index entry of a tensor in a hybrid: the layer's mixer set first (for a draft, the draft whatever the layer), then the
+ * base. Undefined if neither has it.
+ */
 export function findTensor(manifest: Manifest, config: HybridConfig, name: string): TensorEntry | undefined {
   const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
   const text = layer === undefined ? undefined : config.layers[Number(layer)];
-  const spec = text === undefined ? undefined : parseLayerSpec(text);
-  const own = spec && spec.mixer !== "attention" ? manifest.mixer_sets[spec.set]?.tensors : undefined;
+  const set = text === undefined ? draftOf(config.layers, manifest.mixer_sets)?.set : parseLayerSpec(text).set;
+  const own = typeof set === "string" ? manifest.mixer_sets[set]?.tensors : undefined;
   if (own && Object.hasOwn(own, name)) return own[name];
   return Object.hasOwn(manifest.base.tensors, name) ? manifest.base.tensors[name] : undefined;
 }

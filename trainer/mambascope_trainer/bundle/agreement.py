@@ -53,7 +53,7 @@ def _check_shapes(
 
 def _check_set(manifest: Manifest, where: str, mixer_set: MixerSet) -> None:
     if mixer_set.draft:
-        architecture = mixer_set.draft.architecture(manifest.architecture, len(mixer_set.layers))
+        architecture = mixer_set.draft.architecture(manifest.architecture)
         _check_draft(manifest, where, mixer_set, architecture)
         return
     layers, count = mixer_set.layers, manifest.architecture.num_hidden_layers
@@ -77,8 +77,8 @@ def _check_set(manifest: Manifest, where: str, mixer_set: MixerSet) -> None:
 
 def _check_draft(manifest: Manifest, where: str, mixer_set: MixerSet, architecture: Architecture) -> None:
     count = architecture.num_hidden_layers
-    if sorted(mixer_set.layers) != list(range(count)) or not count:
-        raise invalid(where, f"a draft's layers must be 0..{max(count - 1, 0)}, each once")
+    if sorted(mixer_set.layers) != list(range(count)):
+        raise invalid(where, f"the layers of a draft of {count} must be 0..{count - 1}, each once")
     _check_places(manifest, f"{where}.tensors", mixer_set.tensors)
     _check_shapes(f"{where}.tensors", mixer_set.tensors, _draft_shapes(where, mixer_set, architecture), required=True)
 

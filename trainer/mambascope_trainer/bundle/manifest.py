@@ -92,13 +92,14 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Draft:
-    """What makes a mixer set a draft: a small model of its own on the base's embedding and LM head."""
+    """What makes a mixer set a draft, a small model of its own: how its architecture differs from its base's."""
 
+    num_hidden_layers: int
     intermediate_size: int
 
-    def architecture(self, base: Architecture, layers: int) -> Architecture:
-        """The draft's shape: `base` with its number of layers and its MLP's width."""
-        return replace(base, num_hidden_layers=layers, intermediate_size=self.intermediate_size)
+    def architecture(self, base: Architecture) -> Architecture:
+        """The draft's shape."""
+        return replace(base, **asdict(self))
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class Manifest:
         found = self.draft(layers)
         if found is None or found[1].draft is None:
             return self.architecture
-        return found[1].draft.architecture(self.architecture, len(layers))
+        return found[1].draft.architecture(self.architecture)
 
     def entry(self, name: str, mixer_set: str | None = None) -> TensorEntry:
         """A tensor's entry; the set's tensors override the base's. Raises `tensor-missing`."""
@@ -347,7 +348,7 @@ def _mixer_set(reader: Reader) -> MixerSet:
 
 
 def _draft(reader: Reader) -> Draft:
-    draft = Draft(reader.integer("intermediate_size", 1))
+    draft = Draft(reader.integer("num_hidden_layers", 1), reader.integer("intermediate_size", 1))
     reader.done()
     return draft
 

@@ -156,16 +156,16 @@ class BundleWriter:
         mixer: str,
         config: Mapping[str, Any],
         draft: Draft,
-        layers: int,
         tensors: Tensors,
         storage: Storage | None = None,
         training: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes a draft of `layers` layers and its variant, in the place of older ones of that name.
+        """Writes a draft and its variant, in the place of older ones of that name.
 
         Raises `manifest-invalid` if tensors do not fit the mixer, its config or the draft's shape.
         """
         files, entries = _write_tensors(self.folder, f"mixers-{name}", tensors, storage or Storage())
+        layers = draft.num_hidden_layers
         mixer_set = MixerSet(mixer, dict(config), tuple(range(layers)), entries, dict(training or {}), draft)
         variant = Variant(title, (f"{mixer}:{name}",) * layers)
         self._list_set(name, mixer_set, files, {**self.manifest.variants, name: variant})

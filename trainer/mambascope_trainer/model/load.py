@@ -24,7 +24,7 @@ def load_draft(bundle: Bundle, name: str) -> Llama:
     """The draft of set `name` on the base's embedding and LM head, float32 on the CPU. Raises as `load_teacher`."""
     mixer_set = bundle.manifest.mixer_sets[name]
     with torch.device("meta"):
-        model = Llama(bundle.manifest.architecture_of([f"{mixer_set.mixer}:{name}"] * len(mixer_set.layers)))
+        model = Llama(bundle.manifest.architecture_of([f"{mixer_set.mixer}:{name}"]))
         if mixer_set.mixer == "mamba2":
             replace_attention(model, Mamba2Config.model_validate(mixer_set.config))
     return _fill(model, bundle, name)
