@@ -14,7 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .mixers.scan_triton import triton_available
+
+#: Tokens whose logits exist at a time, and on CUDA: larger chunks fill the GPU, and it has the memory.
 CHUNK_TOKENS = 4096
+CHUNK_TOKENS_CUDA = 8192
+KERNEL_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,28 @@ def chunk_loss(
     return torch.stack([kl, ce, teacher_ce, agree.float()]), gradient.to(student.dtype) @ head
 
 
+def kernel_chunk_loss(
+    student: Tensor, teacher: Tensor, head: Tensor, labels: Tensor, weights: LossWeights
+) -> tuple[Tensor, Tensor]:
+    """`chunk_loss` by a Triton kernel, at temperature 1: logits are read once, and once more from the cache."""
+    from .loss_kernels import distillation_kernel
+
+    logits, t_logits = student @ head.T, teacher @ head.T
+    sums = torch.empty(len(labels), 4, dtype=torch.float32, device=student.device)
+    distillation_kernel[(len(labels),)](
+        logits, t_logits, labels.contiguous(), sums, head.shape[0], weights.alpha, weights.beta,
+        BLOCK=KERNEL_BLOCK, num_warps=8,
+    )  # fmt: skip
+    return sums.sum(dim=0), logits @ head
+
+
 _compiled_chunk_loss = torch.compile(chunk_loss, dynamic=False)
+
+
+def _choose(student: Tensor, weights: LossWeights, compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    if student.is_cuda and weights.temperature == 1.0 and triton_available():
+        return kernel_chunk_loss
+    return _compiled_chunk_loss if compiled else chunk_loss
 
 
 class _Distillation(torch.autograd.Function):
@@ -67,12 +93,13 @@ class _Distillation(torch.autograd.Function):
         weights: LossWeights,
         compiled: bool,
     ) -> Tensor:
-        step = _compiled_chunk_loss if compiled else chunk_loss
+        step = _choose(student, weights, compiled)
         count = student.shape[0]
+        chunk = CHUNK_TOKENS_CUDA if student.is_cuda else CHUNK_TOKENS
         gradient = torch.empty_like(student)
         sums = torch.zeros(4, device=student.device)
-        for start in range(0, count, CHUNK_TOKENS):
-            part = slice(start, start + CHUNK_TOKENS)
+        for start in range(0, count, chunk):
+            part = slice(start, start + chunk)
             chunk_sums, chunk_gradient = step(student[part], teacher[part], head, labels[part], weights)
             sums += chunk_sums
             gradient[part] = chunk_gradient / count

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mambascope_trainer import losses
-from mambascope_trainer.losses import LossWeights, distillation_loss
+from mambascope_trainer.losses import LossWeights, chunk_loss, distillation_loss, kernel_chunk_loss
 
 Case = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -85,3 +85,24 @@ def test_a_student_that_is_its_teacher_has_no_kl_and_no_gradient() -> None:
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert measures["agreement"] == 1
     assert torch.autograd.grad(loss, student)[0].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.0, 1.0), (0.7, 0.5), (1.0, 0.0)])
+@pytest.mark.parametrize("block", [8, 16, 64])
+def test_the_kernel_is_the_loss_in_plain_pytorch(
+    alpha: float, beta: float, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("triton", reason="needs Triton: pip install triton (it comes with PyTorch's CUDA builds)")
+    monkeypatch.setattr(losses, "KERNEL_BLOCK", block)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    generator = torch.Generator().manual_seed(0)
+    student, teacher, head = (torch.randn(n, 8, generator=generator).to(device) for n in (11, 11, 37))
+    teacher[:4] = student[:4] + 0.01 * teacher[:4]  # some tokens on which they agree
+    labels = torch.randint(37, (11,), generator=generator).to(device)
+    case = student, teacher, head, labels, LossWeights(alpha, beta)
+    wide = [x.double() if x.is_floating_point() else x for x in case[:4]]
+    sums, gradient = kernel_chunk_loss(*case)
+    expected_sums, expected_gradient = chunk_loss(wide[0], wide[1], wide[2], wide[3], case[4])
+    torch.testing.assert_close(sums.double(), expected_sums.double(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-5, atol=1e-5)
+    assert 4 <= sums[3] < 11
