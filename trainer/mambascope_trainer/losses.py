@@ -19,7 +19,8 @@ from .mixers.scan_triton import triton_available
 #: Tokens whose logits exist at a time, and on CUDA: larger chunks fill the GPU, and it has the memory.
 CHUNK_TOKENS = 4096
 CHUNK_TOKENS_CUDA = 8192
-KERNEL_BLOCK = 4096
+#: Entries of the vocabulary that the kernel holds at a time, and the warps that share them.
+KERNEL_BLOCK, KERNEL_WARPS = 4096, 16
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def kernel_chunk_loss(
     sums = torch.empty(len(labels), 4, dtype=torch.float32, device=student.device)
     distillation_kernel[(len(labels),)](
         logits, t_logits, labels.contiguous(), sums, head.shape[0], weights.alpha, weights.beta,
-        BLOCK=KERNEL_BLOCK, num_warps=8,
+        BLOCK=KERNEL_BLOCK, num_warps=KERNEL_WARPS,
     )  # fmt: skip
     return sums.sum(dim=0), logits @ head
 
