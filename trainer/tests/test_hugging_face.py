@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hybrids import PATTERNS, write_hybrids
+from forms import PATTERNS, write_forms
 from samples import ARCHITECTURE
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -22,7 +22,7 @@ IDS = torch.randint(3, ARCHITECTURE.vocab_size, (2, 70), generator=torch.Generat
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_hybrids(tmp_path_factory.mktemp("models") / "tiny")
+    return write_forms(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def exported(family: Path, out: Path, pattern: str) -> tuple[ExportSource, Any]:

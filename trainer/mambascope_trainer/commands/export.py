@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         write_hugging_face(_source(options), options.out, _precision(options))
     else:
         # onnx is needed for this form alone.
-        from ..exporters.onnx import write_onnx
+        from ..exporters.onnx_folder import write_onnx
 
         write_onnx(_source(options), options.out, _precision(options))
     print(json.dumps({"result": {"out": str(options.out)}}), flush=True)
