@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bundle.manifest import Architecture
+from .joint_linear import project
 
 
 def rotary_table(arch: Architecture, length: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -37,15 +38,23 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(arch.hidden_size, self.groups * self.head_dim, bias=False)
         self.o_proj = nn.Linear(self.heads * self.head_dim, arch.hidden_size, bias=False)
 
+    def project(self, u: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (b, H, T, P), keys and values (b, G, T, P); queries and keys rotated."""
+        batch, length, _ = u.shape
+        parts = project(u, (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (part.view(batch, length, -1, self.head_dim).transpose(1, 2) for part in parts)
+        return rotate(q, *rotary), rotate(k, *rotary), v
+
+    def queries_and_keys(self, u: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """What attention's matrix over the tokens of u (b, T, D) is made of."""
+        queries, keys, _ = self.project(u, rotary)
+        return queries, keys
+
     def forward(
         self, u: Tensor, rotary: tuple[Tensor, Tensor], cache: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         batch, length, _ = u.shape
-        cos, sin = rotary
-        q = self.q_proj(u).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
-        k = self.k_proj(u).view(batch, length, self.groups, self.head_dim).transpose(1, 2)
-        v = self.v_proj(u).view(batch, length, self.groups, self.head_dim).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        q, k, v = self.project(u, rotary)
         mask = None
         if cache is not None:
             past = cache[0].shape[2]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..bundle.manifest import Architecture
 from ..model.config import Mamba2Config
+from .joint_linear import joint_linear
 from .quantise import straight_through
 from .scan import Backend, scan
 
@@ -81,7 +82,8 @@ class Mamba2(nn.Module):
         """in_proj, split into z (b, T, H*P) or None, the convolution's input (b, T, channels), and dt (b, T, H)."""
         config = self.config
         sizes = [config.inner_size if config.gate else 0, config.conv_size, config.num_heads]
-        z, xbc, dt = torch.split(F.linear(u, straight_through(self.in_proj.weight, self.codec)), sizes, dim=-1)
+        (joint,) = joint_linear(u, [straight_through(self.in_proj.weight, self.codec)])
+        z, xbc, dt = torch.split(joint, sizes, dim=-1)
         return (z if config.gate else None), xbc, dt
 
     def mix(self, xbc: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,6 +118,12 @@ class Mamba2(nn.Module):
             wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + config.norm_eps)
             y = (wide.flatten(-2) * self.norm.weight).to(y.dtype)
         return F.linear(y, straight_through(self.out_proj.weight, self.codec))
+
+    def matrix_terms(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+        """What the mixer's matrix over the tokens of u (b, T, D) is made of: C, B, log_decay, d and D."""
+        _, xbc, dt = self.project(u)
+        _, B, C = self.mix(xbc, None)
+        return C, B, *self.decays(dt), self.D
 
     def forward(self, u: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         config, (batch, length, _) = self.config, u.shape

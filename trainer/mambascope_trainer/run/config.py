@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.mixture import DataSource
 from ..errors import MambascopeError
@@ -21,6 +21,15 @@ class ConfigError(MambascopeError):
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _each_once(layers: list[int]) -> list[int]:
+    if len(set(layers)) < len(layers):
+        raise ValueError("a layer is named twice")
+    return sorted(layers)
+
+
+Layers = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(_each_once)]
 
 
 class DataConfig(Section):
@@ -59,14 +68,33 @@ class MixerConfig(Section):
         default_factory=dict, description="Fields of the mamba2 config that differ from the defaults"
     )
     init: Literal["attention", "random"] = "attention"
-    start_from: str | None = Field(default=None, description="A run directory whose last mixers to start from")
+    start_from: str | Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Where trained mixers come from: a run directory, bundle:<family's folder>#<mixer set>, in a "
+        'pipeline "previous", or a list of them, the first that has a layer; "init" at its end initialises the rest',
+    )
+    calibrate: Literal["fresh", "all", "none"] = Field(
+        default="fresh",
+        description="Scale out_proj to the length of attention's output on a first batch: of layers that start from "
+        "no trained mixer, of all, of none (align and distill)",
+    )
     codec: Literal["q4_0", "q8_0"] | None = Field(default=None, description="Train through this block codec")
 
 
 class LossConfig(Section):
-    alpha: float = Field(default=0.0, ge=0, description="Weight of CE on the teacher's text")
+    alpha: float = Field(default=0.0, ge=0, description="Weight of CE on the teacher's text (SeqKD)")
     beta: float = Field(default=1.0, ge=0, description="Weight of KL(teacher || student)")
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0, description="Of both distributions of the KL")
+
+
+class MixturePattern(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="As measures call it: kl.<name>")
+    layers: Layers = Field(min_length=1, description="Layers that it replaces")
+    share: float = Field(default=1.0, gt=0, description="Of the steps with a named pattern, relative to the others")
+
+
+class DpoConfig(Section):
+    beta: float = Field(default=0.1, gt=0, description="Strength of the tie to the reference, the teacher")
 
 
 class DraftConfig(Section):
@@ -104,21 +132,40 @@ class SamplesConfig(Section):
 
 class RunConfig(Section):
     name: str
-    method: Literal["pretrain", "align", "distill", "draft"]
+    method: Literal["pretrain", "orient", "align", "distill", "dpo", "draft"] = Field(
+        description="orient, align, distill: MOHAWK's stages 1, 2, 3 (distill alone: Mamba-in-the-Llama); dpo: "
+        "preferences, the teacher as reference; pretrain: a teacher; draft: a small model for speculation"
+    )
     family: str
     bundle: list[str] = Field(min_length=1, description="Roots in which the family's folder is looked for")
-    layers: list[Annotated[int, Field(ge=0)]] = Field(
-        default_factory=list, description="Layers that get a Mamba-2 mixer"
+    layers: Layers = Field(
+        default_factory=list, description="Layers that get a Mamba-2 mixer; none with a mixture: all that it names"
     )
-    pattern: Literal["fixed", "random"] = Field(
-        default="fixed", description="distill: all `layers` replaced, or a random subset of them each step"
+    layers_trained: Layers | None = Field(
+        default=None, description="Those of `layers` whose mixers train; none: all. The others stay as they start"
+    )
+    train: Literal["mixers", "mixers+norms", "mixers+mlp", "all"] = Field(
+        default="mixers",
+        description="distill, dpo: what trains of the replaced layers, mixers alone, with their norms, with norms and "
+        "MLPs; or all layers and the last norm (embedding and LM head never)",
+    )
+    pattern: Literal["fixed", "random", "mixture"] = Field(
+        default="fixed",
+        description="distill: all `layers` replaced, a random subset of them each step, or one of `mixture` each step",
     )
     full_probability: float = Field(
         default=0.5, ge=0, le=1, description="pattern=random: share of steps with all of `layers` replaced"
     )
+    mixture: list[MixturePattern] = Field(
+        default_factory=list, description="pattern=mixture: patterns that one set of mixers is to serve"
+    )
+    random_share: float = Field(
+        default=0.0, ge=0, lt=1, description="pattern=mixture: share of steps with a random subset of `layers`"
+    )
     architecture: dict[str, Any] | None = Field(default=None, description="pretrain: the shape of the new model")
     mixer: MixerConfig = Field(default_factory=MixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
+    dpo: DpoConfig = Field(default_factory=DpoConfig)
     draft: DraftConfig | None = Field(default=None, description="draft: the small model to train")
     data: DataConfig
     optimiser: OptimiserConfig
@@ -137,38 +184,78 @@ class RunConfig(Section):
     checkpoint_every: int = Field(default=500, gt=0)
     sample_every: int = Field(default=0, ge=0, description="Steps between samples of the student's text; 0: none")
 
-    @field_validator("layers")
-    @classmethod
-    def _each_once(cls, layers: list[int]) -> list[int]:
-        if len(set(layers)) < len(layers):
-            raise ValueError("a layer is named twice")
-        return sorted(layers)
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        if not self.layers and self.mixture:
+            self.layers = sorted({i for pattern in self.mixture for i in pattern.layers})
+        problems = [message for wrong, message in _rules(self) if wrong]
+        if problems:
+            raise ValueError("\n  ".join(problems))
+        return self
+
+
+def _rules(c: RunConfig) -> list[tuple[bool, str]]:
+    """(whether it is broken, what it says) of each rule between fields."""
+    hybrid = c.method in ("orient", "align", "distill", "dpo")
+    end_to_end = c.method in ("distill", "dpo")
+    names = [pattern.name for pattern in c.mixture]
+    mixed = {i for pattern in c.mixture for i in pattern.layers}
+    starts = [c.mixer.start_from] if isinstance(c.mixer.start_from, str) else c.mixer.start_from or []
+    return [
+        (
+            c.optimiser.batch % c.optimiser.accumulate != 0,
+            "optimiser.batch must be a multiple of optimiser.accumulate",
+        ),
+        (hybrid and not c.layers, "layers: name at least one layer to replace"),
+        (c.method == "pretrain" and c.architecture is None, "architecture: pretrain needs the shape of the new model"),
+        (c.method == "draft" and c.draft is None, "draft: a draft run needs this section"),
+        (
+            c.method == "draft" and bool(c.layers),
+            "layers: a draft has none of the teacher's layers; see draft.from_layers",
+        ),
+        (c.method == "dpo" and not isinstance(c.data.train, str), "data.train: dpo reads one file of preference pairs"),
+        (c.pattern != "fixed" and c.method != "distill", "pattern: only distill has patterns that change"),
+        (
+            (c.pattern == "mixture") != bool(c.mixture),
+            'mixture: pattern "mixture" needs a list of patterns, and only it has one',
+        ),
+        (len(set(names)) < len(names), "mixture: two patterns have the same name"),
+        (not mixed <= set(c.layers), f"mixture: layers {sorted(mixed - set(c.layers))} are not in layers"),
+        (c.train != "mixers" and not end_to_end, "train: align and orient train mixers alone"),
+        (
+            c.train != "mixers" and c.pattern != "fixed",
+            'train: norms and MLPs train with pattern "fixed" alone; several patterns share the teacher\'s',
+        ),
+        (
+            c.layers_trained is not None and not set(c.layers_trained) <= set(c.layers),
+            "layers_trained: some are not in layers",
+        ),
+        (c.layers_trained == [], "layers_trained: name at least one layer, or leave it out"),
+        (
+            c.layers_trained is not None and (c.train == "all" or not end_to_end),
+            'layers_trained: only distill and dpo have it, and not with train "all"',
+        ),
+        ("init" in starts[:-1], 'mixer.start_from: "init" comes last'),
+        (starts == ["init"], 'mixer.start_from: leave it out to initialise all layers, or name a source before "init"'),
+    ]
 
 
 def invalid_fields(error: ValidationError, prefix: str = "") -> str:
     """One line a wrong field: its path and what is wrong with it."""
-    return "\n".join(f"  {prefix}{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    lines = []
+    for e in error.errors():
+        path, message = ".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")
+        lines.append(f"  {prefix}{path}: {message}" if path else f"  {message}")
+    return "\n".join(lines)
 
 
 def read_config(path: Path) -> RunConfig:
     """Parse and validate a config file. Raises ConfigError naming each wrong field."""
     try:
-        config = RunConfig.model_validate(json.loads(path.read_text()))
+        return RunConfig.model_validate(json.loads(path.read_text()))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: not JSON ({error})") from None
     except ValidationError as error:
         raise ConfigError(f"{path}: the run config is not valid:\n{invalid_fields(error)}") from None
-    if config.optimiser.batch % config.optimiser.accumulate:
-        raise ConfigError(f"{path}: optimiser.batch must be a multiple of optimiser.accumulate")
-    if config.method == "draft":
-        if config.draft is None:
-            raise ConfigError(f"{path}: draft: a draft run needs this section")
-        if config.layers:
-            raise ConfigError(f"{path}: layers: a draft has none of the teacher's layers; see draft.from_layers")
-    elif config.method != "pretrain" and not config.layers:
-        raise ConfigError(f"{path}: layers: name at least one layer to replace")
-    if config.method == "pretrain" and config.architecture is None:
-        raise ConfigError(f"{path}: architecture: pretrain needs the shape of the new model")
-    return config

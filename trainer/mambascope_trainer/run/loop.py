@@ -6,19 +6,17 @@ import math
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 import torch
 from torch.distributed.tensor import DTensor
 
-from ..data.mixture import open_training_data
-from ..data.tokens import TokenRows
 from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
 from .checkpoint import newest_checkpoint, optimiser_parameters, save_checkpoint
 from .config import ConfigError, RunConfig
+from .data import open_data
 from .device import device_measures, resolve_device
 from .directory import RunDirectory
 from .distributed import Ranks
@@ -66,9 +64,7 @@ class TrainingLoop:
                 f"optimiser.batch is {o.batch}: not a multiple of optimiser.accumulate ({o.accumulate}) times the "
                 f"{ranks.world} processes"
             )
-        self.train_rows = open_training_data(config.data.train, config.data.seq_len, config.seed)
-        held_out = config.data.evaluation
-        self.eval_rows = TokenRows(Path(held_out), config.data.seq_len, config.seed) if held_out else None
+        self.train_rows, self.eval_rows = open_data(config)
         self.strategy = choose_strategy(config.parallel.strategy, stage.models(), ranks, self.device)
         for model in stage.models():
             model.checkpoint_layers = config.checkpoint_activations == "layers"
@@ -170,7 +166,7 @@ class TrainingLoop:
             batches.close()
         return "finished"
 
-    def _step(self, batch: torch.Tensor) -> torch.Tensor:
+    def _step(self, batch: Any) -> torch.Tensor:
         o = self.config.optimiser
         set_learning_rates(self.optimiser.param_groups, self.step, o)
         self.optimiser.zero_grad(set_to_none=True)
@@ -227,7 +223,7 @@ class TrainingLoop:
         # JSON has no NaN and no infinity.
         rounded = {name: round(value, 6) if math.isfinite(value) else None for name, value in measures.items()}
         self.directory.append("metrics.jsonl", record | rounded)
-        shown = "  ".join(f"{k} {v:.4g}" for k, v in measures.items() if not k.startswith("align."))
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in measures.items() if not k.startswith(("align.", "orient.")))
         self.directory.log(f"{kind} {self.step}/{self.config.optimiser.steps}  {shown}")
 
     def _checkpoint(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -59,10 +60,15 @@ def _shard(model: Llama, world: int, device: torch.device) -> None:
     A unit is a mixer or an MLP, not a layer: stages call mixers by themselves, and a step gathers the mixers of its own
     pattern only. The head is applied outside the model's forward pass, chunk by chunk, so it must be whole.
     """
+    # Mixers and MLPs return views; nothing here changes their results in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(device.type, (world,))
     units = [part for layer in model.layers for part in layer.children() if not isinstance(part, RMSNorm)]
     for unit in units:
         fully_shard(unit, mesh=mesh)
+        for method in ("matrix_terms", "queries_and_keys"):  # what matrix orientation calls instead of forward
+            if hasattr(unit, method):
+                register_fsdp_forward_method(unit, method)
     sharded = {parameter for unit in units for parameter in unit.parameters()}
     fully_shard(model, mesh=mesh, ignored_params={p for p in model.parameters() if p not in sharded})
     register_fsdp_forward_method(model, "hidden")

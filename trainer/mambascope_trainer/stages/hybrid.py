@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -16,10 +17,14 @@ from .base import Stage
 
 
 class HybridStage(Stage):
-    """A stage whose student is `model` with mixers in `layers`."""
+    """A stage whose student is `model` with mixers in `layers`.
 
-    def __init__(self, model: Llama, layers: list[int]) -> None:
-        self.model, self.layers = model, layers
+    reference: the teacher as a model of its own, where the student's base trains too; without it, the teacher is the
+    student's frozen base with its attention.
+    """
+
+    def __init__(self, model: Llama, layers: list[int], reference: Llama | None = None) -> None:
+        self.model, self.layers, self.reference = model, layers, reference
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         return {f"model.{name}": p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -27,7 +32,7 @@ class HybridStage(Stage):
     def matrices(self) -> dict[str, list[int]]:
         return projection_segments(self.model, self.named_parameters())
 
-    def pattern(self, replaced: set[int]) -> list[str]:
+    def pattern(self, replaced: AbstractSet[int]) -> list[str]:
         """The mixers' names with `replaced` layers as Mamba-2."""
         return ["mamba2" if i in replaced else "attention" for i in range(self.model.arch.num_hidden_layers)]
 
@@ -35,7 +40,13 @@ class HybridStage(Stage):
         return self.model, self.pattern(set(self.layers))
 
     def teacher(self) -> tuple[Llama, list[str]]:
-        return self.model, self.pattern(set())
+        return self.reference or self.model, self.pattern(set())
+
+    def use_teacher(self) -> Llama:
+        """The teacher, all its layers attention."""
+        model, pattern = self.teacher()
+        model.use(pattern)
+        return model
 
     def state_dict(self) -> dict[str, Any]:
         trained = {name: p.detach() for name, p in self.named_parameters().items()}

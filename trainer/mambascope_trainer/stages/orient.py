@@ -54,7 +54,7 @@ class Orient(HybridStage):
         A block of rows exists at a time; the backward pass makes it again.
         """
         with torch.no_grad():
-            queries, keys, _ = attention.project(u, rotary)
+            queries, keys = attention.queries_and_keys(u, rotary)
         terms = SsdTerms(*mamba.matrix_terms(u))
         sums = torch.zeros(2, *queries.shape[:2], device=u.device)
         with torch.autocast(u.device.type, enabled=False):

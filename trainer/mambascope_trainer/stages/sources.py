@@ -96,9 +96,7 @@ def start_mixers(model: Llama, config: RunConfig, previous: dict[str, Tensor] | 
     return missing
 
 
-def _open(
-    name: str, arch: Architecture, wanted: Mamba2Config, previous: dict[str, Tensor] | None
-) -> MixerSource:
+def _open(name: str, arch: Architecture, wanted: Mamba2Config, previous: dict[str, Tensor] | None) -> MixerSource:
     if name != PREVIOUS:
         try:
             return open_source(name, arch)
