@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,14 @@ TEMPLATE = (
 
 
 def write_hybrids(folder: Path, template: str | None = TEMPLATE, bos: int | None = None) -> Path:
-    """Variants `teacher`, `half` (its middle layer a Mamba-2 mixer with convolution and norm) and `none` (all layers)."""
+    """Variants `half` (a Mamba-2 mixer with convolution and norm in its middle layer) and `none` (in all layers)."""
     config = {"eos_token": "<|im_end|>", **({} if template is None else {"chat_template": template})}
     tokenizer = trained_tokenizer().to_str().encode(), json.dumps(config).encode()
     storage = Storage(matrix="f32", embedding="f32")
     writer = BundleWriter.create(
         folder,
         Description("tiny", "Tiny", "Random weights.", "Apache-2.0", "made by a test"),
-        ARCHITECTURE,
+        replace(ARCHITECTURE, max_position_embeddings=2048),
         SpecialTokens(bos=bos, eos=(2, 0), pad=0),
         tokenizer,
         random_tensors(ARCHITECTURE.tensor_shapes(), np.random.default_rng(0)),

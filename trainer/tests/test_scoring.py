@@ -1,6 +1,5 @@
 """Batched scores are those of one text at a time: padding changes nothing, for attention and for Mamba-2."""
 
-
 import pytest
 import torch
 from hybrids import models, naive_log_probs, write_hybrids
@@ -58,7 +57,9 @@ def test_the_head_in_chunks_is_the_head_at_once(monkeypatch: pytest.MonkeyPatch)
     student, teacher = torch.randn(2, 11, 8, generator=generator)
     heads = tuple(torch.randn(2, 30, 8, generator=generator))
     labels = torch.randint(30, (11,), generator=generator)
-    s, t = ((x.double() @ head.double().T).log_softmax(dim=-1) for x, head in zip((student, teacher), heads, strict=True))
+    s, t = (
+        (x.double() @ head.double().T).log_softmax(dim=-1) for x, head in zip((student, teacher), heads, strict=True)
+    )
     expected = [
         (t.exp() * (t - s)).sum(),
         (s.argmax(dim=-1) == t.argmax(dim=-1)).sum(),
