@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..bundle.manifest import Architecture
 from ..mixers.attention import Attention, rotary_table
+from ..mixers.joint_linear import project
 from ..mixers.mamba2 import Mamba2
 from .config import Mamba2Config
 
@@ -44,7 +45,8 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(arch.intermediate_size, arch.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = project(x, (self.gate_proj, self.up_proj))
+        out: Tensor = self.down_proj(F.silu(gate) * up)
         return out
 
 
@@ -73,18 +75,20 @@ class Layer(nn.Module):
         return mixed
 
     def forward(
-        self, x: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState | None = None
-    ) -> tuple[Tensor, LayerState]:
+        self, x: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState | None = None, keep_state: bool = True
+    ) -> tuple[Tensor, LayerState | None]:
+        """x (b, T, D) and the state after it; None without `keep_state`: training has no use for it, and an output
+        of a compiled layer costs a gradient."""
         mixed, state = self.mixer_output(self.input_layernorm(x), rotary, state)
         x = x + mixed
-        return x + self.mlp(self.post_attention_layernorm(x)), state
+        return x + self.mlp(self.post_attention_layernorm(x)), state if keep_state else None
 
 
 def _run_as(layer: Layer, active: str, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     """The layer with the mixer of its first run: the pattern may have changed before the backward pass."""
     now, layer.active = layer.active, active
     try:
-        out: Tensor = layer(x, rotary)[0]
+        out: Tensor = layer(x, rotary, keep_state=False)[0]
     finally:
         layer.active = now
     return out
@@ -119,15 +123,24 @@ class Llama(nn.Module):
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Final normed hidden states (b, T, D), from the start of the sequences."""
-        x, rotary = self.embed_tokens(ids), self.rotary(0, ids.shape[1])
+        return self.hidden_from(self.embed_tokens(ids), 0)
+
+    def hidden_from(self, x: Tensor, first: int) -> Tensor:
+        """Final normed hidden states (b, T, D) of the input x (b, T, D) of layer `first`."""
+        out: Tensor = self.norm(self.through(x, first, len(self.layers)))
+        return out
+
+    def through(self, x: Tensor, first: int, end: int) -> Tensor:
+        """Layers first .. end - 1 applied to x (b, T, D), from the start of the sequences."""
+        rotary = self.rotary(0, x.shape[1])
         again = self.checkpoint_layers and torch.is_grad_enabled()
-        for layer in self.layers:
+        for index in range(first, end):
+            layer = self.layer(index)
             if again:  # nothing is drawn at random inside a layer
                 x = checkpoint(_run_as, layer, layer.active, x, rotary, use_reentrant=False, preserve_rng_state=False)
             else:
-                x, _ = layer(x, rotary)
-        out: Tensor = self.norm(x)
-        return out
+                x, _ = layer(x, rotary, keep_state=False)
+        return x
 
     def forward(
         self, ids: Tensor, states: Sequence[LayerState] | None = None, position: int = 0
