@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -13,43 +14,89 @@ import torch
 from tokenizers import Tokenizer
 
 from ..model.llama import Llama
-from .chat import TurnMarkers
-from .prompts import CHAT, TEXT, story_request
+from .answers import Sampling
+from .chat import ChatFormat
+from .documents import documents, files_of, pieces
+from .errors import DataError
+from .near_duplicates import RowFilter
+from .prompts import story_request
 from .sampler import Sampler
 from .story_grammar import write_story
-from .tokens import DataError, write_rows
+from .tokens import write_shard
 
 
-def generate_rows(
-    model: Llama, tokenizer: Tokenizer, out: Path, rows: int, length: int, batch: int, seed: int, text_share: float
-) -> dict[str, float]:
-    """Sample `rows` rows of `length` tokens: `text_share` of them plain text, the others chats.
+@dataclass(frozen=True)
+class RowsRequest:
+    """What rows to sample: `rows` of `length` tokens, `batch` together, `text_share` of them plain text, others chats.
 
-    Returns tokens and seconds.
+    A share `opened_share` of the texts starts with one of `openings`, if there are any, the others with nothing.
     """
-    ids = {name: tokenizer.encode(name, add_special_tokens=False).ids for name in (CHAT, TEXT)}
-    markers = TurnMarkers(
-        end_of_turn=_end_of_turn(tokenizer),
-        to_assistant=tokenizer.encode("\n<|im_start|>assistant\n", add_special_tokens=False).ids,
-        to_user=tokenizer.encode("\n<|im_start|>user\n", add_special_tokens=False).ids,
-        to_new=tokenizer.encode("\n" + CHAT, add_special_tokens=False).ids,
-    )
-    sampler = Sampler(model, batch, length, markers, seed)
-    texts = round(batch * text_share)
-    prompts = [ids[TEXT]] * texts + [ids[CHAT]] * (batch - texts)
-    temperatures = [0.9] * texts + [0.8] * (batch - texts)
-    recipe = {
-        "kind": "chat and text", "text_share": text_share, "temperature": {"text": 0.9, "chat": 0.8}, "length": length,
-        "seeds": "the shard names", "sampler": "ancestral",
-    }  # fmt: skip
-    started, made = time.perf_counter(), 0
-    for number in range(-(-rows // batch)):
+
+    rows: int
+    length: int
+    batch: int
+    seed: int
+    text_share: float = 0.35
+    text: Sampling = field(default_factory=lambda: Sampling((0.9, 0.9)))
+    chat: Sampling = field(default_factory=Sampling)
+    openings: tuple[list[int], ...] = ()
+    opened_share: float = 1.0
+
+
+def generate_rows(model: Llama, chat: ChatFormat, out: Path, request: RowsRequest) -> dict[str, int]:
+    """Write request.rows rows, rounded up to whole batches, less those that repeat themselves or another.
+
+    Returns the numbers of rows and tokens, and of rows dropped.
+    """
+    batch, texts = request.batch, round(request.batch * request.text_share)
+    markers = None if texts == batch else chat.markers
+    sampler = Sampler(model, batch, request.length, markers, request.seed)
+    random, passing = Random(request.seed), RowFilter([] if markers is None else [chat.opening, markers.to_new])
+    counts = {"rows": 0, "tokens": 0, "dropped": 0}
+    started = time.perf_counter()
+    for number in range(-(-request.rows // batch)):
+        prompts = [_opening(request, chat, random) for _ in range(texts)] + [chat.opening] * (batch - texts)
+        temperatures = request.text.temperatures(texts, random) + request.chat.temperatures(batch - texts, random)
         sampled = sampler.sample(prompts, temperatures).cpu().numpy()
-        write_rows(out, f"{seed:03d}-{number:03d}", sampled, recipe)
-        made += sampled.size
-        seconds = time.perf_counter() - started
-        print(json.dumps({"phase": "generate", "tokens": made, "tokens_per_second": round(made / seconds)}), flush=True)
-    return {"tokens": made, "seconds": time.perf_counter() - started}
+        kept = sampled[passing.keep(sampled)]
+        if len(kept):
+            write_shard(out, f"{request.seed:03d}-{number:03d}", kept)
+        counts["rows"] += len(kept)
+        counts["tokens"] += kept.size
+        counts["dropped"] += len(sampled) - len(kept)
+        rate = round(counts["tokens"] / (time.perf_counter() - started))
+        print(json.dumps({"phase": "generate", **counts, "tokens_per_second": rate}), flush=True)
+    return counts
+
+
+def _opening(request: RowsRequest, chat: ChatFormat, random: Random) -> list[int]:
+    """What a plain text starts with: the end of the text before it, and, or not, the first words of another."""
+    if request.openings and random.random() < request.opened_share:
+        return [chat.end_of_text, *random.choice(request.openings)]
+    return [chat.end_of_text]
+
+
+def read_openings(
+    path: Path, chat: ChatFormat, seed: int, limit: int = 100_000, tokens: tuple[int, int] = (8, 64)
+) -> list[list[int]]:
+    """The first 8 to 64 tokens of paragraphs of a file's texts, at most `limit` of them.
+
+    A prefix is cut at a random place, so that the teacher continues sentences and words alike. Raises DataError if
+    there is no text to take them from.
+    """
+    random, found = Random(seed), []
+    for file in files_of(path):
+        for piece in pieces(file, "paragraph"):
+            for document in documents(piece):
+                for paragraph in document.text.split("\n\n"):
+                    ids = chat.encode(paragraph.strip()[: 8 * tokens[1]])
+                    if len(ids) > tokens[0]:
+                        found.append(ids[: random.randint(*tokens)])
+                if len(found) >= limit:
+                    return found
+    if not found:
+        raise DataError(f"{path} holds no text of more than {tokens[0]} tokens", "Name a file with more text.")
+    return found
 
 
 def generate_stories(

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .documents import as_messages
 from .errors import DataError
 from .jsonl import LineError, read_lines
 from .order import EpochOrder, places
@@ -134,18 +135,6 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> int:
             file.write(json.dumps(pair.to_json()) + "\n")
             count += 1
     return count
-
-
-def as_messages(value: Any) -> list[dict[str, str]] | None:
-    """A chat as messages: text becomes one user turn; None for anything else."""
-    if isinstance(value, str) and value:
-        return [{"role": "user", "content": value}]
-    if not isinstance(value, list) or not value:
-        return None
-    for turn in value:
-        if not isinstance(turn, dict) or not all(isinstance(turn.get(key), str) for key in ("role", "content")):
-            return None
-    return [{"role": turn["role"], "content": turn["content"]} for turn in value]
 
 
 def _ids(fail: Callable[[str], LineError], record: dict[str, Any], name: str) -> list[int]:

@@ -6,8 +6,6 @@ from random import Random
 
 #: The system turn of SmolLM2's own chat template.
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-CHAT = SYSTEM + "<|im_start|>user\n"
-TEXT = "<|endoftext|>"
 
 _HEROES = (
     "a little girl named Lily,a boy named Tom,a small brown bear,a brave mouse,a shy rabbit,a young fox,an old turtle,"

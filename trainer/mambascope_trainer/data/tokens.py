@@ -17,18 +17,23 @@ import torch
 from .errors import DataError
 from .order import EpochOrder, places
 
-__all__ = ["DataError", "Rows", "TokenRows", "write_rows"]
+__all__ = ["DataError", "Rows", "TokenRows", "write_rows", "write_shard"]
 
 Rows = npt.NDArray[np.uint16]
 
 
 def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], recipe: dict[str, Any]) -> None:
-    """Write one shard and the recipe. Raises DataError if an id does not fit 16 bits."""
+    """Write one shard and the recipe. Raises as `write_shard`."""
+    write_shard(folder, name, rows)
+    (folder / "recipe.json").write_text(json.dumps(recipe, indent=1))
+
+
+def write_shard(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]]) -> None:
+    """Write rows-<name>.npy. Raises DataError if an id does not fit 16 bits."""
     if rows.min() < 0 or rows.max() > 0xFFFF:
         raise DataError("token ids do not fit 16 bits: the vocabulary is larger than 65,536")
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"rows-{name}.npy", rows.astype(np.uint16))
-    (folder / "recipe.json").write_text(json.dumps(recipe, indent=1))
 
 
 def _load(path: Path) -> Rows:
