@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from ..bundle.bundle import Bundle
 from ..model.load import load_teacher
 from ..progress import Progress
 from ..run.device import resolve_device
+from .answers import AnswersTask
 from .chat import Chat
+from .endpoint import configured_endpoint
+from .judge import judge_answers
 from .plan import Plan, Task
 from .samples import SamplesTask
 from .subjects import subjects
@@ -20,24 +23,35 @@ MEASURING: dict[Task, type[MeasuringTask]] = {
     "choice": ChoiceTask,
     "needle": NeedleTask,
     "samples": SamplesTask,
+    "answers": AnswersTask,
 }
 
 
-def evaluate(plan: Plan, progress: TextIO | None) -> Iterator[Record]:
-    """One record a subject, task and data set, as soon as it is measured: {task, family, variant or pattern or run, …}.
+def evaluate(plan: Plan, stream: TextIO | None) -> Iterator[Record]:
+    """One record a subject, task and data set, as soon as it is measured: {task, family, variant (pattern, run), …}.
 
-    All data is read, and all subjects are looked up, before the first model runs. Raises PlanError, DataError and the
-    errors of bundles and runs.
+    All data is read, and all subjects are looked up, before the first model runs; progress is written to `stream`.
+    Raises PlanError, DataError, JudgeError and the errors of bundles and runs.
     """
+    judging = "judge" in plan.chosen_tasks
+    if judging:
+        # A judge that is not configured is said before hours of answers, not after.
+        configured_endpoint(plan.judge_url, plan.judge_model, plan.judge_key_env)
+    progress = Progress(stream)
     tasks = [task for task in plan.chosen_tasks if task in MEASURING]
-    if not tasks:
-        return
+    if tasks:
+        yield from _measure(plan, tasks, progress)
+    if judging:
+        yield from judge_answers(plan, progress)
+
+
+def _measure(plan: Plan, tasks: Sequence[Task], progress: Progress) -> Iterator[Record]:
     bundle = Bundle.open(plan.bundle)
     device = resolve_device(plan.device)
     teacher = load_teacher(bundle).eval().requires_grad_(False)
     chosen = subjects(bundle, teacher, plan.variants, plan.patterns, plan.runs, plan.codecs)
     family = bundle.manifest.family
-    setup = Setup(plan, family, Chat(bundle), teacher, Progress(progress))
+    setup = Setup(plan, family, Chat(bundle), teacher, progress)
     measuring = [MEASURING[task](setup) for task in tasks]
     for subject in chosen:
         student = subject.load().eval().requires_grad_(False).to(device)
