@@ -99,6 +99,23 @@ def test_layers_outside_a_steps_pattern_get_no_gradient(models: Path, data: Path
     assert all(p.grad is None for p in stage.model.mamba(2).parameters())
 
 
+def test_layers_below_the_lowest_replaced_one_are_run_once(models: Path, data: Path) -> None:
+    ids, results = stage_batch(data), []
+    for shared in (True, False):
+        stage = build_stage(parse(run_config(models, data, layers=[1, 2])))
+        assert isinstance(stage, Distill)
+        runs: list[int] = []
+        for index, layer in enumerate(stage.model.layers):
+            layer.register_forward_hook(lambda *_, index=index, runs=runs: runs.append(index))
+        if not shared:
+            stage.reference = load_teacher(Bundle.open(models / "tiny"))
+        measures = stage.train_step(ids, 0, 1.0)
+        assert runs == ([0, 1, 2, 1, 2] if shared else [0, 1, 2])
+        results.append([measures["kl"], *(p.grad for p in stage.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+
+
 def test_micro_batches_add_up_to_the_batch(models: Path, data: Path) -> None:
     ids, gradients = stage_batch(data), []
     for parts in (1, 4):

@@ -8,6 +8,7 @@ libraries fall back to kernels several times slower.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -26,10 +27,12 @@ def joint_linear(u: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     spare = -sum(rows) % ALIGNMENT
     parts = [*weights, weights[0].new_zeros(spare, weights[0].shape[1])] if spare else list(weights)
     joint = torch.cat(parts) if len(parts) > 1 else parts[0]
-    return list(F.linear(u, joint).split([*rows, spare], dim=-1)[: len(rows)])
+    return list(torch.split(F.linear(u, joint), [*rows, spare], dim=-1)[: len(rows)])
 
 
 def project(u: Tensor, projections: Sequence[nn.Module]) -> list[Tensor]:
     """Each projection of u; in one product where all are plain linear layers without bias."""
-    weights = [p.weight for p in projections if type(p) is nn.Linear and p.bias is None]
-    return joint_linear(u, weights) if len(weights) == len(projections) else [p(u) for p in projections]
+    plain = [cast(nn.Linear, p) for p in projections if type(p) is nn.Linear and p.bias is None]
+    if len(plain) < len(projections):
+        return [p(u) for p in projections]
+    return joint_linear(u, [p.weight for p in plain])

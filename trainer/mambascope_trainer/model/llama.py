@@ -121,26 +121,22 @@ class Llama(nn.Module):
             held = self._rotary = rotary_table(self.arch, max(start + length, 256), device)
         return held[0][start : start + length], held[1][start : start + length]
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """Final normed hidden states (b, T, D), from the start of the sequences."""
-        return self.hidden_from(self.embed_tokens(ids), 0)
+    def hidden(self, ids: Tensor, start: tuple[int, Tensor] | None = None, end: int | None = None) -> Tensor:
+        """Final normed hidden states (b, T, D), from the start of the sequences.
 
-    def hidden_from(self, x: Tensor, first: int) -> Tensor:
-        """Final normed hidden states (b, T, D) of the input x (b, T, D) of layer `first`."""
-        out: Tensor = self.norm(self.through(x, first, len(self.layers)))
-        return out
-
-    def through(self, x: Tensor, first: int, end: int) -> Tensor:
-        """Layers first .. end - 1 applied to x (b, T, D), from the start of the sequences."""
-        rotary = self.rotary(0, x.shape[1])
+        `start` (a layer, its input (b, T, D)) continues from there; with `end`, the input of that layer is the result.
+        """
+        first, x = (0, self.embed_tokens(ids)) if start is None else start
+        rotary = self.rotary(0, ids.shape[1])
         again = self.checkpoint_layers and torch.is_grad_enabled()
-        for index in range(first, end):
+        for index in range(first, len(self.layers) if end is None else end):
             layer = self.layer(index)
             if again:  # nothing is drawn at random inside a layer
                 x = checkpoint(_run_as, layer, layer.active, x, rotary, use_reentrant=False, preserve_rng_state=False)
             else:
                 x, _ = layer(x, rotary, keep_state=False)
-        return x
+        out: Tensor = self.norm(x) if end is None else x
+        return out
 
     def forward(
         self, ids: Tensor, states: Sequence[LayerState] | None = None, position: int = 0

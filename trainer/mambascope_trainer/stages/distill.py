@@ -8,6 +8,8 @@ serves many patterns.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +20,14 @@ from ..run.config import RunConfig
 from .base import mean_measures
 from .hybrid import HybridStage
 from .patterns import PatternSampler
+
+
+class Taught(NamedTuple):
+    """A teacher's pass: the input x (b, T, D) of layer `first`, and the final hidden states (b T, D)."""
+
+    first: int
+    x: Tensor
+    hidden: Tensor
 
 
 class Distill(HybridStage):
@@ -38,17 +48,23 @@ class Distill(HybridStage):
         return self.pattern(self.patterns.at(step))
 
     @torch.no_grad()
-    def _teacher_hidden(self, inputs: Tensor) -> Tensor:
-        return self.use_teacher().hidden(inputs).flatten(0, 1)
+    def _teach(self, ids: Tensor, replaced: AbstractSet[int]) -> Taught:
+        """The teacher's pass. Below the lowest of the `replaced` layers the student is the teacher, if they share a
+        base: it starts there."""
+        first = min(replaced, default=0) if self.reference is None else 0
+        inputs, teacher = ids[:, :-1], self.use_teacher()
+        x = teacher.hidden(inputs, end=first)
+        return Taught(first, x, teacher.hidden(inputs, (first, x)).flatten(0, 1))
 
-    def _measure(self, ids: Tensor, teacher: Tensor, pattern: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _measure(self, ids: Tensor, taught: Taught, pattern: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
         self.model.use(pattern)
-        student = self.model.hidden(ids[:, :-1]).flatten(0, 1)
-        labels = ids[:, 1:].flatten()
-        return distillation_loss(student, teacher, self.model.head_weight, labels, self.weights, self.config.compile)
+        student = self.model.hidden(ids[:, :-1], (taught.first, taught.x)).flatten(0, 1)
+        labels, head = ids[:, 1:].flatten(), self.model.head_weight
+        return distillation_loss(student, taught.hidden, head, labels, self.weights, self.config.compile)
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
-        loss, measures = self._measure(ids, self._teacher_hidden(ids[:, :-1]), self.pattern_at(step))
+        replaced = self.patterns.at(step)
+        loss, measures = self._measure(ids, self._teach(ids, replaced), self.pattern(replaced))
         torch.autograd.backward(loss * scale)
         # A layer that this step's pattern leaves out must not be moved by the optimiser's momentum of a zero gradient:
         # its gradients stay None.
@@ -60,11 +76,11 @@ class Distill(HybridStage):
         return mean_measures([self._evaluate_batch(ids) for ids in batches])
 
     def _evaluate_batch(self, ids: Tensor) -> dict[str, Tensor]:
-        teacher = self._teacher_hidden(ids[:, :-1])
+        taught = self._teach(ids, set(self.layers))
         means: dict[str, Tensor] = {}
         by_name: dict[str, Tensor] = {}
         for named in self.patterns.named:
-            loss, measures = self._measure(ids, teacher, self.pattern(named.replaced))
+            loss, measures = self._measure(ids, taught, self.pattern(named.replaced))
             for key, value in {"loss": loss, **measures}.items():
                 means[key] = means.get(key, 0) + named.share * value
             if self.config.pattern == "mixture":
