@@ -40,7 +40,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def draft_config(models: Path, data: Path, mixer: str, **changes: object) -> dict[str, object]:
-    config = run_config(models, data, "draft", draft={"mixer": mixer}, mixer={"options": OPTIONS}, **changes)
+    options = OPTIONS if mixer == "mamba2" else {}
+    config = run_config(models, data, "draft", draft={"mixer": mixer}, mixer={"options": options}, **changes)
     return {**config, "layers": []}
 
 
@@ -116,7 +117,7 @@ def test_a_draft_survives_its_bundle(models: Path, data: Path, tmp_path: Path, m
     shutil.copytree(models / "tiny", home / "tiny")
     run = tmp_path / "run"
     config = draft_config(home, data, mixer)
-    config["mixer"] = {"options": OPTIONS, "codec": "q4_0"}
+    config["mixer"] = {"options": OPTIONS if mixer == "mamba2" else {}, "codec": "q4_0"}
     config["draft"] = {"mixer": mixer, "layers": 2, "intermediate_size": 64, "from_layers": [0, 2]}
     train(parse(config), run, resume=False)
     code = main(["export", "--run", str(run), "--out", str(home / "tiny"), "--set", "draft2", "--codec", "q4_0"])
@@ -171,6 +172,15 @@ def test_the_target_may_be_a_hybrid(models: Path, data: Path, tmp_path: Path) ->
     with pytest.raises(MambascopeError, match="no variant 'other'"):
         built({**config, "draft": {"target": "other"}})
 
+    # Its mixers, trained in the teacher's layers 0 and 2, are a start for the draft's 0 and 1.
+    mixer = {"options": OPTIONS, "start_from": f"bundle:{home / 'tiny'}#half"}
+    started = built({**config, "draft": {"from_layers": [0, 2]}, "mixer": mixer})
+    for index, layer in ((0, 0), (1, 2)):
+        assert_same_state(started.draft.mamba(index).state_dict(), stage.target.mamba(layer).state_dict())
+    with pytest.raises(ConfigError, match="no layer 1"):
+        built({**config, "draft": {"from_layers": [0, 1]}, "mixer": mixer})
+    built({**config, "draft": {"from_layers": [0, 1]}, "mixer": {**mixer, "start_from": [mixer["start_from"], "init"]}})
+
 
 def test_configs_that_cannot_be_trained_are_refused(models: Path, data: Path, tmp_path: Path) -> None:
     config = draft_config(models, data, "mamba2")
@@ -181,6 +191,7 @@ def test_configs_that_cannot_be_trained_are_refused(models: Path, data: Path, tm
         ({"draft": {"intermediate_size": 40}, "mixer": {"codec": "q4_0"}}, "multiple of 32"),
         ({"mixer": {"options": {"state_size": 8}}}, "cannot initialise"),
         ({"mixer": {"options": {"heads": 8}}}, "mixer.options.heads"),
+        ({"draft": {"mixer": "attention"}}, "attention draft takes nothing"),
     ):
         with pytest.raises(ConfigError, match=message):
             built({**config, **change})

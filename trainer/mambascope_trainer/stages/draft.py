@@ -23,6 +23,7 @@ from ..model.load import load_teacher, load_variant
 from ..run.config import DraftConfig, RunConfig
 from .base import Stage, mean_measures
 from .hybrid import projection_segments
+from .sources import sources_of
 
 
 class DraftStage(Stage):
@@ -77,7 +78,7 @@ class DraftStage(Stage):
 def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
     """The frozen target and the trainable draft of a `draft` run, float32 on the CPU.
 
-    Raises ValueError where the config does not fit the family, `variant-missing` for an unknown target.
+    Raises ValueError or ConfigError where the config does not fit the family, `variant-missing` for an unknown target.
     """
     shape = config.draft or DraftConfig()
     teacher = load_teacher(bundle)
@@ -85,13 +86,15 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
     width = shape.intermediate_size or teacher.arch.intermediate_size
     if codec is not None and width % 32:
         raise ValueError(f"draft.intermediate_size must be a multiple of 32 for {codec}, not {width}")
-    draft = draft_of(
-        teacher,
-        source_layers(shape, teacher.arch.num_hidden_layers),
-        width,
-        Mamba2Config.like_attention(teacher.arch, **config.mixer.options) if shape.mixer == "mamba2" else None,
-        config.mixer.init == "attention",
-    )
+    layers = source_layers(shape, teacher.arch.num_hidden_layers)
+    if shape.mixer == "mamba2":
+        mamba = Mamba2Config.like_attention(teacher.arch, **config.mixer.options)
+        draft = draft_of(teacher, layers, width, mamba, config.mixer.init == "attention")
+        _start_mixers(draft, layers, config)
+    elif config.mixer.options or config.mixer.start_from is not None:
+        raise ValueError("mixer: an attention draft takes nothing but codec")
+    else:
+        draft = draft_of(teacher, layers, width, None, True)
     target = teacher
     if shape.target != "teacher":
         target = load_variant(bundle, shape.target)
@@ -107,6 +110,16 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
         if layer.mamba is not None:
             layer.mamba.codec = codec
     return target, draft
+
+
+def _start_mixers(draft: Llama, layers: list[int], config: RunConfig) -> None:
+    """Mixers that were trained in the place of the teacher's `layers`, where the config names such."""
+    found = sources_of(config, layers, draft.arch, None)
+    for index, layer in enumerate(layers):
+        if layer in found:
+            prefix = f"model.layers.{layer}.mamba."
+            own = {k.removeprefix(prefix): v for k, v in found[layer].state.items() if k.startswith(prefix)}
+            draft.mamba(index).load_state_dict(own)
 
 
 def source_layers(shape: DraftConfig, count: int) -> list[int]:

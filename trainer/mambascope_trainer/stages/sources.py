@@ -78,22 +78,32 @@ def start_mixers(model: Llama, config: RunConfig, previous: dict[str, Tensor] | 
     previous: what an earlier stage of a pipeline left, the source "previous". Returns the layers that no source has,
     which stay as they were initialised; raises ConfigError if the config does not allow that, or if shapes differ.
     """
-    given = config.mixer.start_from
-    names = [given] if isinstance(given, str) else given or []
-    wanted = Mamba2Config.like_attention(model.arch, **config.mixer.options)
-    sources = [_open(name, model.arch, wanted, previous) for name in names if name != INIT]
-    found = first_with(sources, config.layers)
-    missing = [i for i in config.layers if i not in found]
-    if missing and sources and names[-1] != INIT:
-        raise ConfigError(f'mixer.start_from: the mixers to start from have no layer {missing[0]} (add "{INIT}"?)')
+    found = sources_of(config, config.layers, model.arch, previous)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     for layer, source in found.items():
-        _check_shape(source, wanted)
         load_mixer_state(model, [layer], source.state)
         prefix = f"model.layers.{layer}."
         extra = {k.removeprefix("model."): v for k, v in source.state.items() if k.startswith(prefix)}
         model.load_state_dict({k: v for k, v in extra.items() if k in trained}, strict=False)
-    return missing
+    return [i for i in config.layers if i not in found]
+
+
+def sources_of(
+    config: RunConfig, layers: Sequence[int], arch: Architecture, previous: dict[str, Tensor] | None
+) -> dict[int, MixerSource]:
+    """The source that the config gives each of `layers`, checked; layers to be initialised are left out. Raises as
+    `start_mixers` does."""
+    given = config.mixer.start_from
+    names = [given] if isinstance(given, str) else given or []
+    wanted = Mamba2Config.like_attention(arch, **config.mixer.options)
+    sources = [_open(name, arch, wanted, previous) for name in names if name != INIT]
+    found = first_with(sources, layers)
+    missing = [i for i in layers if i not in found]
+    if missing and sources and names[-1] != INIT:
+        raise ConfigError(f'mixer.start_from: the mixers to start from have no layer {missing[0]} (add "{INIT}"?)')
+    for source in found.values():
+        _check_shape(source, wanted)
+    return found
 
 
 def _open(name: str, arch: Architecture, wanted: Mamba2Config, previous: dict[str, Tensor] | None) -> MixerSource:
