@@ -10,10 +10,12 @@ Layers that teacher and student share below it are counted once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..bundle.manifest import Architecture
 from ..run.config import RunConfig
 
-#: Dense bfloat16 peak without sparsity, TFLOP/s, by a part of the device's name (NVIDIA data sheets, SXM parts).
+#: Dense bfloat16 peak without sparsity, TFLOP/s, by a part of the device's name (NVIDIA's data sheets, SXM parts).
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 
 
@@ -22,26 +24,48 @@ def peak_tflops(device_name: str) -> float | None:
     return next((peak for part, peak in PEAK_TFLOPS.items() if part in device_name), None)
 
 
-def flops_per_token(config: RunConfig, arch: Architecture) -> float:
+@dataclass(frozen=True)
+class Flops:
+    """FLOPs a token: of products with weights, of attention's products, of the scan."""
+
+    weights: float = 0.0
+    attention: float = 0.0
+    scan: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.weights + self.attention + self.scan
+
+    def __add__(self, other: Flops) -> Flops:
+        return Flops(self.weights + other.weights, self.attention + other.attention, self.scan + other.scan)
+
+    def __mul__(self, count: float) -> Flops:
+        return Flops(self.weights * count, self.attention * count, self.scan * count)
+
+
+def step_flops(config: RunConfig, arch: Architecture) -> Flops:
     """FLOPs a token of one training step of `align` or `distill`."""
     inner = arch.num_attention_heads * arch.head_dim
     grouped = arch.num_key_value_heads * arch.head_dim
-    mlp = 2.0 * 3 * arch.hidden_size * arch.intermediate_size
-    attention_weights = 2.0 * arch.hidden_size * (2 * inner + 2 * grouped)
-    attention_products = 2.0 * 2 * inner * (config.data.seq_len + 1) / 2
-    mixer_weights = 2.0 * arch.hidden_size * (3 * inner + 2 * grouped + arch.num_attention_heads)
-    scan = 2.0 * 2 * inner * arch.head_dim
-    head = 2.0 * arch.hidden_size * arch.vocab_size
+    mlp = Flops(2.0 * 3 * arch.hidden_size * arch.intermediate_size)
+    projections = Flops(2.0 * arch.hidden_size * (2 * inner + 2 * grouped))
+    products = Flops(attention=2.0 * 2 * inner * (config.data.seq_len + 1) / 2)
+    in_proj = Flops(2.0 * arch.hidden_size * (2 * inner + 2 * grouped + arch.num_attention_heads))
+    out_proj = Flops(2.0 * arch.hidden_size * inner)
+    scan = Flops(scan=2.0 * 2 * inner * arch.head_dim)
+    head = Flops(2.0 * arch.hidden_size * arch.vocab_size)
 
     replaced, depth, first = len(config.layers), arch.num_hidden_layers, min(config.layers)
-    teacher_layer = mlp + attention_weights + attention_products
-    mixer_forward, mixer_backward = mixer_weights + scan, 2 * mixer_weights + 2 * scan
+    attention_layer = mlp + projections + products
+    mixer = in_proj + out_proj + scan
+    mixer_backward = (mixer + scan) + in_proj + out_proj
     if config.method == "align":
-        # The input of a mixer is the teacher's: no gradient with respect to it.
-        in_proj = 2.0 * arch.hidden_size * (2 * inner + 2 * grouped + arch.num_attention_heads)
-        passes = (max(config.layers) + 1) * teacher_layer
-        return passes + replaced * (mixer_forward + mixer_backward - in_proj)
+        # The teacher's pass ends with the last mixer's target. A mixer's input is the teacher's: it has no gradient.
+        teacher = attention_layer * max(config.layers) + projections + products
+        alone = mixer + (out_proj + scan * 2) + in_proj + out_proj
+        return teacher + alone * replaced
     kept = depth - first - replaced
-    forward = replaced * (mlp + mixer_forward) + kept * teacher_layer
-    backward = replaced * (mlp + mixer_backward) + kept * (mlp + attention_weights + 2 * attention_products)
-    return depth * teacher_layer + forward + backward + 3 * head
+    forward = (mlp + mixer) * replaced + attention_layer * kept
+    backward = (mlp + mixer_backward) * replaced + (attention_layer + products) * kept
+    frozen_input = in_proj * -1  # the lowest replaced layer's input needs no gradient
+    return attention_layer * depth + forward + backward + frozen_input + head * 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..benchmark.flops import flops_per_token, peak_tflops
+from ..benchmark.flops import peak_tflops, step_flops
 from ..benchmark.measure import Timing, Trainer, time_steps
 from ..benchmark.profile import profile_steps, table
 from ..benchmark.workloads import SMOLLM2_135M, TINY, WORKLOADS, build, random_ids, run_config
@@ -74,7 +74,7 @@ def _bench(
         return []
     timing = time_steps(trainer, options.warmup, options.steps, options.repeats)
     tokens = options.batch * options.seq_len
-    flops = flops_per_token(config, arch)
+    flops = step_flops(config, arch).total
     of = {
         "model": "tiny" if options.tiny else "SmolLM2-135M",
         "stage": name,
