@@ -186,7 +186,7 @@ class Llama(nn.Module):
     def compile_layers(self) -> None:
         """Compile a layer, not the model: layers share their graphs, so 30 of them compile as fast as two."""
         torch._dynamo.config.cache_size_limit = 64
-        for layer in self.layers:
+        for layer in (*self.layers, self.norm):
             layer.compile(dynamic=False)
 
     @property
