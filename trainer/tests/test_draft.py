@@ -19,11 +19,12 @@ from mambascope_trainer import bundle as bundles
 from mambascope_trainer.bundle import Bundle
 from mambascope_trainer.bundle.manifest import Draft, format_manifest, parse_manifest
 from mambascope_trainer.cli import main
+from mambascope_trainer.data.tokens import TokenRows
 from mambascope_trainer.errors import MambascopeError
 from mambascope_trainer.evaluation.acceptance import expected_acceptance
 from mambascope_trainer.mixers.attention import Attention
 from mambascope_trainer.model.draft import spread_layers
-from mambascope_trainer.model.load import load_teacher, load_variant
+from mambascope_trainer.model.load import load_mixers, load_teacher, load_variant
 from mambascope_trainer.parity import check_variant
 from mambascope_trainer.run.config import ConfigError, read_config
 from mambascope_trainer.run.directory import RunDirectory
@@ -138,12 +139,39 @@ def test_a_draft_survives_its_bundle(models: Path, data: Path, tmp_path: Path, m
     assert torch.allclose(torch.cat([whole, rest], dim=1), loaded(ids)[0], atol=1e-5)
     assert max(item.max_abs_diff for item in check_variant(bundle, "draft2", loaded, [ids[0].tolist()])) < 1e-4
 
+    # The run evaluates as its bundle's variant does, and both as the stage did.
+    data_rows = str(data / "evaluation")
+    out = tmp_path / "records.json"
+    arguments = [
+        "--bundle",
+        str(home / "tiny"),
+        "--rows",
+        data_rows,
+        "--seq-len",
+        "16",
+        "--batch",
+        "4",
+        "--out",
+        str(out),
+    ]
+    assert main(["evaluate", *arguments, "--variants", "draft2", "--runs", str(run), "--codecs", "q4_0"]) == 0
+    exported, trained = (item for item in json.loads(out.read_text()) if "kl" in item)
+    for measure in ("kl", "agreement", "acceptance"):
+        assert exported[measure] == pytest.approx(trained[measure], rel=1e-5)
+    rows = TokenRows(data / "evaluation", 16, 0)
+    expected = stage.evaluate(rows.once(len(rows)))
+    assert exported["acceptance"] == pytest.approx(expected["acceptance"], rel=1e-4)
+    assert exported["kl"] == pytest.approx(expected["kl"], rel=1e-4)
+
     # A second export takes the first one's place, also with another shape.
     config["draft"] = {"mixer": mixer, "layers": 1}
     train(parse(config), tmp_path / "run1", resume=False)
     main(["export", "--run", str(tmp_path / "run1"), "--out", str(home / "tiny"), "--set", "draft2", "--title", "One"])
     assert len(load_variant(Bundle.open(home / "tiny"), "draft2").layers) == 1
-    assert load_teacher(bundle).arch.num_hidden_layers == 3
+    teacher = load_teacher(bundle)
+    assert teacher.arch.num_hidden_layers == 3
+    with pytest.raises(MambascopeError, match="no mixer of the base's"):
+        load_mixers(teacher, bundle, [f"{mixer}:draft2", "attention", "attention"])
 
 
 def test_a_narrow_mlp_keeps_the_channels_that_weigh_most(models: Path, data: Path) -> None:

@@ -65,6 +65,7 @@ def test_the_head_in_chunks_is_the_head_at_once(monkeypatch: pytest.MonkeyPatch)
         (s.argmax(dim=-1) == t.argmax(dim=-1)).sum(),
         -s[torch.arange(11), labels].sum(),
         -t[torch.arange(11), labels].sum(),
+        torch.minimum(s.exp(), t.exp()).sum(),
     ]
     for module in ("agreement", "scoring"):
         monkeypatch.setattr(f"mambascope_trainer.evaluation.{module}.HEAD_TOKENS", 4)

@@ -15,16 +15,16 @@ from ..data.tokens import DataError, TokenRows
 from ..model.llama import Llama
 from .arithmetic import HEAD_TOKENS, Dtype, autocast, full_precision
 
-MEASURES = ("kl", "agreement", "ce", "teacher_ce")
+MEASURES = ("kl", "agreement", "ce", "teacher_ce", "acceptance")
 
 
 @torch.no_grad()
 def token_sums(student: Tensor, teacher: Tensor, heads: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
-    """Sums over tokens of `MEASURES` (4,), float64, of hidden states (n, D), their heads (V, D) and labels (n,).
+    """Sums over tokens of `MEASURES` (5,), float64, of hidden states (n, D), their heads (V, D) and labels (n,).
 
     Logits are held for `HEAD_TOKENS` tokens at a time.
     """
-    sums = torch.zeros(4, dtype=torch.float64, device=student.device)
+    sums = torch.zeros(len(MEASURES), dtype=torch.float64, device=student.device)
     with full_precision(student.device):
         for start in range(0, len(labels), HEAD_TOKENS):
             part = slice(start, start + HEAD_TOKENS)
@@ -34,7 +34,9 @@ def token_sums(student: Tensor, teacher: Tensor, heads: tuple[Tensor, Tensor], l
             # KL(teacher || student), arXiv 2408.15237, section 3.
             kl = (t.exp() * (t - s)).sum(dim=-1)
             ce, teacher_ce = (-x.gather(1, labels[part, None])[:, 0] for x in (s, t))
-            sums += torch.stack([x.double().sum() for x in (kl, agree, ce, teacher_ce)])
+            # The chance that speculative sampling keeps the student's token (arXiv 2211.17192, theorem 3.5).
+            acceptance = torch.minimum(s.exp(), t.exp()).sum(dim=-1)
+            sums += torch.stack([x.double().sum() for x in (kl, agree, ce, teacher_ce, acceptance)])
     return sums
 
 
@@ -48,11 +50,11 @@ def compare_with_teacher(
 ) -> dict[str, float]:
     """Means a token of `student` against `teacher`, two models on one device with one vocabulary.
 
-    batches: ids (b, T + 1); `step` is told of each batch's windows. Returns kl (nat), agreement (0..1), perplexity,
-    teacher_perplexity, perplexity_ratio and tokens. Raises DataError if there is no batch.
+    batches: ids (b, T + 1); `step` is told of each batch's windows. Returns kl (nat), agreement and acceptance (0..1),
+    perplexity, teacher_perplexity, perplexity_ratio and tokens. Raises DataError if there is no batch.
     """
     device = student.embed_tokens.weight.device
-    sums, count = torch.zeros(4, dtype=torch.float64, device=device), 0
+    sums, count = torch.zeros(len(MEASURES), dtype=torch.float64, device=device), 0
     for batch in batches:
         ids = batch.to(device)
         inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
@@ -70,6 +72,7 @@ def compare_with_teacher(
     return {
         "kl": means["kl"],
         "agreement": means["agreement"],
+        "acceptance": means["acceptance"],
         "perplexity": math.exp(means["ce"]),
         "teacher_perplexity": math.exp(means["teacher_ce"]),
         "perplexity_ratio": math.exp(means["ce"] - means["teacher_ce"]),

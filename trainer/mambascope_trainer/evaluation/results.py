@@ -55,6 +55,7 @@ def _agreement_entries(record: Record) -> list[Entry]:
     return [
         _entry("kl", record["kl"], "nat/token", of),
         _entry("top1_agreement", record["agreement"], "share", of),
+        _entry("acceptance", record["acceptance"], "share", of),
         {**perplexity, "ratio": round(record["perplexity_ratio"], 5)},
         _entry("ppl_ratio", record["perplexity_ratio"], "ratio", of),
     ]

@@ -16,6 +16,7 @@ from ..model.llama import Llama
 from ..model.load import load_mixers, load_variant
 from ..run.config import ConfigError, read_config
 from ..run.directory import RunDirectory
+from ..stages.draft import load_draft_run
 from ..stages.hybrid import add_student_mixers, load_mixer_state
 
 _KINDS = {"a": "attention", "m": "mamba2", "s": "mamba"}
@@ -105,9 +106,12 @@ def _check_run(path: Path) -> None:
 
 
 def load_run(teacher: Llama, path: Path, codec: str) -> Llama:
-    """The newest checkpoint of a run with all its layers replaced, mixers rounded to `codec` ("f32": as they are)."""
+    """The newest checkpoint of a run with all its layers replaced, or the draft that it trained; matrices rounded to
+    `codec` ("f32": as they are)."""
     config = read_config(path / "config.json")
     state = RunDirectory(path).require_checkpoint()["stage"]
+    if config.method == "draft":
+        return load_draft_run(teacher, config, state, codec)
     model = copy.deepcopy(teacher)
     add_student_mixers(model, config)
     load_mixer_state(model, config.layers, state)

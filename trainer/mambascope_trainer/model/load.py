@@ -54,7 +54,7 @@ def load_mixers(model: Llama, bundle: Bundle, layers: Sequence[str]) -> None:
     """Add the Mamba-2 mixers that `layers` names ("mamba2:<set>") and activate the pattern.
 
     A set's tensors replace the base's of the same name in these layers, the attention's aside. Raises
-    `mixer-unsupported` for mixers that the trainer does not have.
+    `mixer-unsupported` for mixers that the trainer does not have, and for a draft's.
     """
     pattern = []
     for index, entry in enumerate(layers):
@@ -62,6 +62,12 @@ def load_mixers(model: Llama, bundle: Bundle, layers: Sequence[str]) -> None:
         pattern.append(name)
         if mixer_set is None:
             continue
+        if name == "attention" or bundle.manifest.mixer_sets[mixer_set].draft:
+            raise MambascopeError(
+                "mixer-unsupported",
+                f"Layer {index}: {entry} is no mixer of the base's.",
+                "A draft is a variant, whole.",
+            )
         if name != "mamba2":
             raise MambascopeError(
                 "mixer-unsupported", f"Layer {index}: the trainer has no {name} mixer.", "Choose another variant."

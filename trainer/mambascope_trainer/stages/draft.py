@@ -16,6 +16,7 @@ from ..bundle.bundle import Bundle
 from ..evaluation.acceptance import expected_acceptance
 from ..losses import LossWeights, distillation_loss
 from ..mixers.coded_linear import code_projections
+from ..mixers.quantise import straight_through
 from ..model.config import Mamba2Config
 from ..model.draft import draft_of, load_own_state, own_modules, own_state, spread_layers
 from ..model.llama import Llama
@@ -80,8 +81,22 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
 
     Raises ValueError or ConfigError where the config does not fit the family, `variant-missing` for an unknown target.
     """
-    shape = config.draft or DraftConfig()
     teacher = load_teacher(bundle)
+    draft = new_draft(teacher, config)
+    target = teacher
+    name = (config.draft or DraftConfig()).target
+    if name != "teacher":
+        target = load_variant(bundle, name)
+        target.embed_tokens, target.lm_head = teacher.embed_tokens, teacher.lm_head
+    target.requires_grad_(False)
+    for _, module in own_modules(draft):
+        module.requires_grad_(True)
+    return target, draft
+
+
+def new_draft(teacher: Llama, config: RunConfig) -> Llama:
+    """The draft of a run before its first step, on the teacher's embedding and LM head. Raises as `build_draft`."""
+    shape = config.draft or DraftConfig()
     codec = config.mixer.codec
     width = shape.intermediate_size or teacher.arch.intermediate_size
     if codec is not None and width % 32:
@@ -95,13 +110,6 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
         raise ValueError("mixer: an attention draft takes nothing but codec")
     else:
         draft = draft_of(teacher, layers, width, None, True)
-    target = teacher
-    if shape.target != "teacher":
-        target = load_variant(bundle, shape.target)
-        target.embed_tokens, target.lm_head = teacher.embed_tokens, teacher.lm_head
-    target.requires_grad_(False)
-    for _, module in own_modules(draft):
-        module.requires_grad_(True)
     for index in range(len(draft.layers)):
         layer = draft.layer(index)
         code_projections(layer.mlp, codec)
@@ -109,7 +117,17 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
             code_projections(layer.self_attn, codec)
         if layer.mamba is not None:
             layer.mamba.codec = codec
-    return target, draft
+    return draft
+
+
+def load_draft_run(teacher: Llama, config: RunConfig, state: dict[str, Tensor], codec: str) -> Llama:
+    """The draft of a run's state, on the teacher's embedding and LM head; matrices rounded to `codec` ("f32": not)."""
+    plain = config.mixer.model_copy(update={"codec": None, "start_from": None})
+    draft = new_draft(teacher, config.model_copy(update={"mixer": plain}))
+    rounding = None if codec == "f32" else codec
+    matrix = "_proj.weight"
+    load_own_state(draft, {k: straight_through(v, rounding) if k.endswith(matrix) else v for k, v in state.items()})
+    return draft.requires_grad_(False)
 
 
 def _start_mixers(draft: Llama, layers: list[int], config: RunConfig) -> None:
