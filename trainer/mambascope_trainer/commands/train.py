@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..run.config import ConfigError, read_config
+from ..run.config import ConfigError, read_plan
 from ..run.train import train
 
 
@@ -15,13 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", dest="directory", type=Path, required=True, help="the run directory, made if it is missing"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    parser.add_argument("--steps", type=int, help="instead of the config's optimiser.steps")
+    parser.add_argument(
+        "--steps", type=int, help="instead of the config's optimiser.steps; of every stage of a pipeline"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    config = read_config(options.config)
-    if options.steps is not None:
-        if options.steps < 1:
-            raise ConfigError("--steps must be at least 1", "Give a number of steps.")
-        config.optimiser.steps = options.steps
-    train(config, options.directory, options.resume)
+    if options.steps is not None and options.steps < 1:
+        raise ConfigError("--steps must be at least 1", "Give a number of steps.")
+    train(read_plan(options.config, options.steps), options.directory, options.resume)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..bundle.bundle import Bundle
 from ..data.mixture import DataSource
 from ..errors import MambascopeError
+from .pipeline import expand, is_pipeline, stage_documents
 
 
 class ConfigError(MambascopeError):
@@ -250,12 +253,101 @@ def invalid_fields(error: ValidationError, prefix: str = "") -> str:
 
 
 def read_config(path: Path) -> RunConfig:
-    """Parse and validate a config file. Raises ConfigError naming each wrong field."""
+    """Parse and validate a config file; of a pipeline, its last stage's. Raises ConfigError naming each wrong field."""
+    return read_plan(path).stages[-1].config
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of a run. name: None if the run is not a pipeline; steps_before: those of the stages before it."""
+
+    index: int
+    name: str | None
+    config: RunConfig
+    steps_before: int = 0
+    tokens_before: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run up to the end of this stage."""
+        return self.steps_before + self.config.optimiser.steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of a run, one or more, and the document that says them in full."""
+
+    document: dict[str, Any]
+    stages: list[PlannedStage]
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Plan:
+        """A run of one stage."""
+        return cls(config.model_dump(), [PlannedStage(0, None, config)])
+
+    @property
+    def name(self) -> str:
+        return self.stages[0].config.name
+
+    @property
+    def steps(self) -> int:
+        return self.stages[-1].steps
+
+
+def read_plan(path: Path, steps: int | None = None) -> Plan:
+    """Parse and validate the file of a run, a pipeline or not; `steps` replaces those of every stage.
+
+    Raises ConfigError naming each wrong field.
+    """
     try:
-        return RunConfig.model_validate(json.loads(path.read_text()))
+        document = json.loads(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: not JSON ({error})") from None
+    if not is_pipeline(document):
+        config = _validated(path, document, "the run config")
+        if steps is not None:
+            config.optimiser.steps = steps
+        return Plan.of(config)
+    try:
+        document = expand(document, lambda: _layer_count(document))
     except ValidationError as error:
-        raise ConfigError(f"{path}: the run config is not valid:\n{invalid_fields(error)}") from None
+        raise ConfigError(f"{path}: the pipeline is not valid:\n{invalid_fields(error, 'stepwise.')}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    stages: list[PlannedStage] = []
+    before = tokens = 0
+    for index, (name, fields) in enumerate(stage_documents(document)):
+        config = _validated(path, fields, f"stage {name}")
+        if steps is not None:
+            config.optimiser.steps = steps
+        stages.append(PlannedStage(index, name, config, before, tokens))
+        before = stages[-1].steps
+        tokens += config.optimiser.steps * config.optimiser.batch * config.data.seq_len
+    options = stages[0].config.mixer.options
+    other = next((s for s in stages if s.config.mixer.options != options), None)
+    if other is not None:
+        raise ConfigError(f"{path}: stage {other.name}: mixer.options: all stages must have the same")
+    wrong = next((s for s in stages if s.config.method in ("pretrain", "draft")), None)
+    if wrong is not None:
+        raise ConfigError(f"{path}: stage {wrong.name}: {wrong.config.method} is a run of its own")
+    return Plan(document, stages)
+
+
+def _validated(path: Path, document: Any, what: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {what} is not valid:\n{invalid_fields(error)}") from None
+
+
+def _layer_count(document: dict[str, Any]) -> int:
+    """The teacher's layers, from its bundle's manifest."""
+    family, roots = document.get("family"), document.get("bundle")
+    if not isinstance(family, str) or not isinstance(roots, list) or not roots:
+        raise ValueError("family, bundle: stepwise reads the teacher's number of layers there")
+    try:
+        return Bundle.open([Path(str(root)) / family for root in roots]).manifest.architecture.num_hidden_layers
+    except MambascopeError as error:
+        raise ValueError(f"bundle: {error.message}") from None

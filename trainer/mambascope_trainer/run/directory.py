@@ -71,14 +71,14 @@ class RunDirectory:
             raise MambascopeError("checkpoint-missing", f"{self.path} holds no checkpoint.", "Train the run first.")
         return state
 
-    def drop_after(self, step: int) -> None:
-        """Forget metrics and samples past `step`: a resumed run writes them again."""
+    def drop_after(self, step: int, stage: int = 0) -> None:
+        """Forget metrics and samples past `step` of a pipeline's stage: a resumed run writes them again."""
         for name in ("metrics.jsonl", "samples.jsonl"):
             path = self.path / name
             if not self.writes or not path.exists():
                 continue
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            self._replace(name, "".join(line + "\n" for line in lines if _step_of(line) <= step))
+            self._replace(name, "".join(line + "\n" for line in lines if _place_of(line) <= (stage, step)))
 
     def _replace(self, name: str, text: str) -> None:
         part = self.path / f".{name}.part"
@@ -86,9 +86,10 @@ class RunDirectory:
         part.replace(self.path / name)
 
 
-def _step_of(line: str) -> float:
-    """The step of a record; a torn line counts as past every step."""
+def _place_of(line: str) -> tuple[float, float]:
+    """The stage and step of a record; a torn line counts as past every step."""
     try:
-        return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return float("inf")
+        record = json.loads(line)
+        return float(record.get("stage", 0)), float(record["step"])
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return float("inf"), float("inf")

@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor
 from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
 from .checkpoint import newest_checkpoint, optimiser_parameters, save_checkpoint
-from .config import ConfigError, RunConfig
+from .config import ConfigError, PlannedStage, RunConfig
 from .data import open_data
 from .device import device_measures, resolve_device
 from .directory import RunDirectory
@@ -53,9 +53,18 @@ class TrainingLoop:
     """
 
     def __init__(
-        self, config: RunConfig, directory: RunDirectory, stage: Stage, stop: StopRequest, ranks: Ranks | None = None
+        self,
+        config: RunConfig,
+        directory: RunDirectory,
+        stage: Stage,
+        stop: StopRequest,
+        ranks: Ranks | None = None,
+        planned: PlannedStage | None = None,
+        total_steps: int | None = None,
     ) -> None:
         self.config, self.directory, self.stage, self.stop = config, directory, stage, stop
+        self.planned = planned or PlannedStage(0, None, config)
+        self.total_steps = total_steps or config.optimiser.steps
         self.ranks = ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
         o = config.optimiser
@@ -83,27 +92,36 @@ class TrainingLoop:
         return self.config.optimiser.batch * self.config.data.seq_len
 
     @property
-    def progress(self) -> dict[str, int]:
-        """What the status says of a run: step, steps, tokens."""
-        return {
-            "step": self.step,
-            "steps": self.config.optimiser.steps,
-            "tokens": self.step * self.tokens_per_step,
-        }
+    def progress(self) -> dict[str, Any]:
+        """What the status says of a run: step, steps, tokens, and in a pipeline the stage."""
+        return {"step": self.run_step, "steps": self.total_steps, "tokens": self.tokens, **self._stage_labels()}
+
+    @property
+    def run_step(self) -> int:
+        """The run's step: that of this stage, after those of the stages before it."""
+        return self.planned.steps_before + self.step
+
+    @property
+    def tokens(self) -> int:
+        return self.planned.tokens_before + self.step * self.tokens_per_step
+
+    def _stage_labels(self) -> dict[str, Any]:
+        return {} if self.planned.name is None else {"stage": self.planned.index, "stage_name": self.planned.name}
 
     def run(self, resume: bool) -> str:
         """Train; returns the final state, "finished" or "stopped"."""
         if self.ranks.world > 1:
             self.directory.log(f"{self.ranks.world} processes: {self.strategy}")
         if not (resume and self._resume()):
-            self.directory.drop_after(-1)  # what a run that came to no checkpoint left
+            # What a run left that came to no checkpoint (in this stage).
+            self.directory.drop_after(-1, self.planned.index)
             self._status("running")
             self._evaluate()
             self._sample()
         state = self._train()
         self._checkpoint()
-        self._status(state)
-        self.directory.log(f"{state} at step {self.step}")
+        self._status(state if self.run_step == self.total_steps or state != "finished" else "running")
+        self.directory.log(f"{state} at step {self.run_step}")
         return state
 
     def _resume(self) -> bool:
@@ -119,9 +137,9 @@ class TrainingLoop:
             self.directory.log("the checkpoint holds no optimiser: it starts anew")
         self.step = state["step"]
         self.records = [{name: value.to(self.device) for name, value in r.items()} for r in state.get("records", [])]
-        self.directory.drop_after(self.step)
+        self.directory.drop_after(self.run_step, self.planned.index)
         self._status("running")
-        self.directory.log(f"resumed at step {self.step}")
+        self.directory.log(f"resumed at step {self.run_step}")
         return True
 
     def _live_tensors(self) -> Callable[[str], DTensor | None]:
@@ -148,7 +166,7 @@ class TrainingLoop:
         try:
             while self.step < o.steps:
                 if ranks.any(self.stop.signal is not None):
-                    self.directory.log(f"{self.stop.signal or 'another rank'}: stopping after step {self.step}")
+                    self.directory.log(f"{self.stop.signal or 'another rank'}: stopping after step {self.run_step}")
                     return "stopped"
                 norm = self._step(next(batches))
                 if self.step % self.config.log_every == 0 or self.step == o.steps:
@@ -187,7 +205,7 @@ class TrainingLoop:
         if not math.isfinite(measures["loss"]):
             raise MambascopeError(
                 "loss-not-finite",
-                f"The loss is {measures['loss']} at step {self.step}.",
+                f"The loss is {measures['loss']} at step {self.run_step}.",
                 "Lower the learning rate and resume from the last checkpoint, or start again.",
             )
         self.records.clear()
@@ -213,7 +231,7 @@ class TrainingLoop:
             self.directory.append("samples.jsonl", {**self._place(), **record})
 
     def _place(self) -> dict[str, Any]:
-        return {"step": self.step, "tokens": self.step * self.tokens_per_step, "time": time.time()}
+        return {"step": self.run_step, "tokens": self.tokens, "time": time.time(), **self._stage_labels()}
 
     def _record(self, kind: str, measures: dict[str, float]) -> None:
         record: dict[str, Any] = {"kind": kind, **self._place()}
@@ -224,11 +242,12 @@ class TrainingLoop:
         rounded = {name: round(value, 6) if math.isfinite(value) else None for name, value in measures.items()}
         self.directory.append("metrics.jsonl", record | rounded)
         shown = "  ".join(f"{k} {v:.4g}" for k, v in measures.items() if not k.startswith(("align.", "orient.")))
-        self.directory.log(f"{kind} {self.step}/{self.config.optimiser.steps}  {shown}")
+        self.directory.log(f"{kind} {self.run_step}/{self.total_steps}  {shown}")
 
     def _checkpoint(self) -> None:
         state: dict[str, Any] = {
             "step": self.step,
+            "stage_index": self.planned.index,
             "stage": self.stage.state_dict(),
             # So that the line of metrics after a resume is the mean that an unbroken run writes.
             "records": self.ranks.mean_records(self.records),
@@ -237,7 +256,7 @@ class TrainingLoop:
         if c.optimiser:
             state["optimiser"] = self.optimiser.state_dict()
         sharded = self.ranks.world > 1 if c.sharded is None else c.sharded
-        save_checkpoint(self.directory.checkpoint_folder, self.step, state, self.ranks, sharded, c.keep)
+        save_checkpoint(self.directory.checkpoint_folder, self.run_step, state, self.ranks, sharded, c.keep)
 
     def _status(self, state: str) -> None:
         self.directory.write_status(state, **self.progress)
