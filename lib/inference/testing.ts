@@ -21,7 +21,7 @@ export function nodeRuntime(threads = 1): Promise<OrtWasm> {
   return shared;
 }
 
-export async function syntheticRunner(bundle: SyntheticBundle, config: HybridConfig, options: Partial<BuildOptions> = {}): Promise<WasmRunner> {
+export async function syntheticRunner(bundle: Pick<SyntheticBundle, "manifest" | "stored">, config: HybridConfig, options: Partial<BuildOptions> = {}): Promise<WasmRunner> {
   const contextLength = options.contextLength ?? config.architecture.max_position_embeddings;
   const plan = buildGraph(bundle.manifest, config, { format: "f32", provider: "wasm", allLogits: true, ...options });
   return WasmRunner.create(await nodeRuntime(), {
