@@ -93,8 +93,12 @@ class BundleWriter:
         tokenizer: tuple[bytes, bytes],
         tensors: Tensors,
         storage: Storage | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> BundleWriter:
-        """Writes a family of its own: base tensors, tokenizer.json and tokenizer_config.json, the variant `teacher`."""
+        """Writes a family of its own: base tensors, tokenizer.json and tokenizer_config.json, the variant `teacher`.
+
+        `origin` says where the base comes from (default: shipped). A base without some layers' attention has no teacher.
+        """
         target, names = Path(folder), TokenizerFiles()
         files: dict[str, FileInfo] = {}
         for name, content in zip((names.file, names.config), tokenizer, strict=True):
@@ -116,10 +120,10 @@ class BundleWriter:
                 special_tokens=special_tokens,
                 tokenizer=names,
                 files={**files, **shards},
-                origin={"kind": "shipped"},
+                origin=origin or {"kind": "shipped"},
                 tensors=entries,
                 mixer_sets={},
-                variants={"teacher": teacher},
+                variants={"teacher": teacher} if entries.keys() >= architecture.tensor_shapes().keys() else {},
             ),
         )
         writer._save(writer.manifest)

@@ -1,33 +1,12 @@
-"""Writing an exported folder: all files under a temporary name beside it, then one rename."""
+"""Files that every exported folder has."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from ..errors import MambascopeError
 from .source import ExportSource
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `out` if the block succeeds. Raises `out-exists` where there is one."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MambascopeError("out-exists", f"{out} is there already.", "Name a new folder, or remove that one.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
-    try:
-        yield part
-        part.chmod(0o755)
-        part.replace(out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

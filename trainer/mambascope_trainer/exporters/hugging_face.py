@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..model.llama import Llama
-from .folder import new_folder, token_ids, write_json, write_tokenizer
+from ..new_folder import new_folder
+from .folder import token_ids, write_json, write_tokenizer
 from .remote_code import __file__ as _remote_code
 from .source import ExportSource
 

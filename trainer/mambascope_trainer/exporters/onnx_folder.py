@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .folder import new_folder, token_ids, write_json, write_tokenizer
+from ..new_folder import new_folder
+from .folder import token_ids, write_json, write_tokenizer
 from .hugging_face import mixers
 from .onnx_graph import MAX_FILE_BYTES, save_model
 from .onnx_model import build_model
@@ -42,11 +43,14 @@ def config(source: ExportSource, precision: str, external: bool) -> dict[str, An
     shared = {**token_ids(source), "use_cache": True, "transformers.js_config": javascript}
     if all(kind == "attention" for kind in source.model.pattern):
         return {"architectures": ["LlamaForCausalLM"], **arch, **shared}
+    kinds = ["attention" if kind == "attention" else "mamba" for kind in source.model.pattern]
+    # Left out, any layer may have either cache: what a model without attention needs for the cache of its length.
+    layer_types = {"layer_types": kinds} if "attention" in kinds else {}
     return {
         "architectures": ["GraniteMoeHybridForCausalLM"],
         **arch,
         "model_type": "granitemoehybrid",
-        "layer_types": ["attention" if kind == "attention" else "mamba" for kind in source.model.pattern],
+        **layer_types,
         "mixers": mixers(source.model),
         **shared,
     }

@@ -2,7 +2,8 @@
 
 Inputs `input_ids`, `attention_mask`, `position_ids`, then a layer's `past_key_values.<i>.key|value` (b, G, S, P), or
 `past_conv.<i>` (b, channels, kernel - 1) and `past_ssm.<i>` (b, H, N, P); outputs `logits` (b, T, V) and the layers'
-`present…`. Left-padded batches are exact: the mask covers cached tokens too, and a padded token leaves no trace.
+`present…`. A model without attention has `past_key_values.0.key` (b, 1, S, 1) too, for its length alone.
+Left-padded batches are exact: the mask covers cached tokens too, and a padded token leaves no trace.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class _Builder:
         graph.input("position_ids", np.int64, [BATCH, TOKENS])
         graph.output("logits", np.float32, [BATCH, TOKENS, arch.vocab_size])
         masks = self._masks()
+        if "attention" not in self.model.pattern:
+            self._length_cache(masks)
         embedding = _array(self.model.embed_tokens.weight)
         x = self.linear.rows(ids, "model.embed_tokens.weight", embedding, "embedded")
         for index, kind in enumerate(self.model.pattern):
@@ -92,6 +95,15 @@ class _Builder:
         scalar = graph.node("Squeeze", [total_int], "total")
         before = graph.node("Sub", [total_int, graph.weight("one_int", [1], np.int32)], "last_index_one")
         return _Masks(present, readable, graph.node("Expand", [before, batch], "last_index"), scalar)
+
+    def _length_cache(self, masks: _Masks) -> None:
+        """A cache of zeros, one number a token, where no layer has keys: transformers.js reads the length from one."""
+        graph, name = self.graph, "0.key"
+        past = graph.input(f"past_key_values.{name}", np.float32, (BATCH, 1, PAST, 1))
+        zeros = graph.node("Mul", [masks.present, graph.weight("zero", np.float32(0))], "length_zeros")
+        added = graph.node("Unsqueeze", [zeros, graph.integers(1)], "length_added")
+        graph.output(f"present.{name}", np.float32, (BATCH, 1, TOTAL, 1))
+        graph.node("Concat", [past, added], f"present.{name}", axis=2)
 
     def _attention(self, index: int, u: str, masks: _Masks) -> str:
         graph, arch, prefix = self.graph, self.arch, f"model.layers.{index}.self_attn"

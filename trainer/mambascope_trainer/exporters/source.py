@@ -44,8 +44,9 @@ def from_bundle(folders: Sequence[Path], variant: str | None, pattern: str | Non
         model = load_variant(bundle, name)
     else:
         name = pattern
-        model = load_teacher(bundle)
-        load_mixers(model, bundle, _known(bundle, parse_pattern(pattern, model.arch.num_hidden_layers)))
+        layers = _known(bundle, parse_pattern(pattern, bundle.manifest.architecture.num_hidden_layers))
+        model = load_teacher(bundle, [index for index, entry in enumerate(layers) if entry != "attention"])
+        load_mixers(model, bundle, layers)
         model.eval().requires_grad_(False)
     manifest = bundle.manifest
     return ExportSource(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -13,10 +13,16 @@ from .config import Mamba2Config
 from .llama import Llama
 
 
-def load_teacher(bundle: Bundle) -> Llama:
-    """The all-attention model of a bundle, float32 on the CPU. Raises the bundle's errors for missing files."""
+def load_teacher(bundle: Bundle, replaced: Iterable[int] = ()) -> Llama:
+    """The all-attention model of a bundle, float32 on the CPU. Raises the bundle's errors for missing files.
+
+    Layers in `replaced` have no attention if the base has none for them (a published hybrid's base).
+    """
     with torch.device("meta"):
         model = Llama(bundle.manifest.architecture)
+    for index in replaced:
+        if f"model.layers.{index}.self_attn.q_proj.weight" not in bundle.manifest.tensors:
+            model.layer(index).self_attn = None
     return _fill(model, bundle, None)
 
 
@@ -91,6 +97,6 @@ def load_variant(bundle: Bundle, variant: str) -> Llama:
     if draft is not None:
         model = load_draft(bundle, draft[0])
     else:
-        model = load_teacher(bundle)
+        model = load_teacher(bundle, [index for index, entry in enumerate(layers) if entry != "attention"])
         load_mixers(model, bundle, layers)
     return model.eval().requires_grad_(False)
