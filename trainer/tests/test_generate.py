@@ -111,6 +111,15 @@ def test_rows_are_chats_and_opened_texts_and_are_made_once(
     assert [entry["settings"]["seed"] for entry in recipe["runs"]] == [3, 4]
 
 
+def test_a_teacher_without_a_template_writes_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    family = write_chat_bundle(tmp_path / "plain", None)
+    arguments = ["--kind", "rows", "--rows", "3", "--length", "40", "--batch", "3"]
+    assert generate(family, tmp_path / "rows", *arguments, "--text-share", "1") == 0
+    assert result(capsys)["rows"] == 3
+    assert generate(family, tmp_path / "chats", *arguments) == 1
+    assert "no chat template" in result(capsys)["error"]["message"]
+
+
 def test_the_teacher_answers_prompts_of_a_file(
     family: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

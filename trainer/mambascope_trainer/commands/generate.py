@@ -27,8 +27,8 @@ from ..errors import MambascopeError
 from ..evaluation.subjects import load_run
 from ..model.llama import Llama
 from ..model.load import load_teacher, load_variant
-from ..run.directory import RunDirectory
 from ..run.device import resolve_device
+from ..run.directory import RunDirectory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-share", type=float, default=0.35, help="rows: share of plain text, the rest chats")
     parser.add_argument("--text-openings", type=Path, help="rows: texts whose first words the plain texts start with")
     parser.add_argument("--opened-share", type=float, default=1.0, help="rows: share of plain texts that do so")
-    for name, default in (("text", 0.9), ("chat", 0.8), ("student", 0.8)):
+    for name, default in (("text", 0.9), ("chat", 0.8), ("prompt", 0.9), ("student", 0.8)):
         parser.add_argument(
             f"--{name}-temperature", type=float, nargs="+", default=[default], help="one, or lowest and highest"
         )
@@ -82,7 +82,7 @@ def _make(options: argparse.Namespace, bundle: Bundle, chat: ChatFormat) -> dict
     size = (options.rows, options.length, options.batch, options.seed)
     sampling = {
         name: Sampling(_range(getattr(options, f"{name}_temperature"), name), options.min_p)
-        for name in ("text", "chat", "student")
+        for name in ("text", "chat", "prompt", "student")
     }
     if options.kind == "rows":
         openings = [] if options.text_openings is None else read_openings(options.text_openings, chat, options.seed)
@@ -92,7 +92,8 @@ def _make(options: argparse.Namespace, bundle: Bundle, chat: ChatFormat) -> dict
         return generate_rows(teacher, chat, options.out, request)
     if options.kind == "stories":
         return {"stories": generate_stories(teacher, chat.tokenizer, options.out, *size)}
-    chats = ChatRequest(*size, options.prompts, options.longest_prompt, sampling["chat"], sampling["student"])
+    drawn = (sampling["prompt"], sampling["chat"], sampling["student"])
+    chats = ChatRequest(*size, options.prompts, options.longest_prompt, *drawn)
     if options.kind == "answers":
         return generate_answers(teacher, chat, options.out, chats)
     student = for_sampling(_student(options, bundle), device)
@@ -125,7 +126,7 @@ def _settings(options: argparse.Namespace, bundle: Bundle) -> dict[str, Any]:
     if options.kind == "rows":
         names += ["text_share", "opened_share"]
     elif options.kind != "stories":
-        names += ["longest_prompt"]
+        names += ["longest_prompt", "prompt_temperature"]
     if options.kind == "preferences":
         names += ["student_temperature", "student", "codec"]
     settings = {name: getattr(options, name) for name in names}

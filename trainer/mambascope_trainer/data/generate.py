@@ -55,7 +55,9 @@ def generate_rows(model: Llama, chat: ChatFormat, out: Path, request: RowsReques
     counts = {"rows": 0, "tokens": 0, "dropped": 0}
     started = time.perf_counter()
     for number in range(-(-request.rows // batch)):
-        prompts = [_opening(request, chat, random) for _ in range(texts)] + [chat.opening] * (batch - texts)
+        prompts = [_opening(request, chat, random) for _ in range(texts)]
+        if texts < batch:  # a teacher without a chat template can still write texts
+            prompts += [chat.opening] * (batch - texts)
         temperatures = request.text.temperatures(texts, random) + request.chat.temperatures(batch - texts, random)
         sampled = sampler.sample(prompts, temperatures).cpu().numpy()
         kept = sampled[passing.keep(sampled)]

@@ -31,6 +31,7 @@ class ChatRequest:
     seed: int
     prompts: Path | None = None
     longest_prompt: int = 256
+    prompting: Sampling = field(default_factory=Sampling)
     teacher: Sampling = field(default_factory=Sampling)
     student: Sampling = field(default_factory=Sampling)
 
@@ -108,7 +109,7 @@ class _Report:
 def _rounds(model: Llama, chat: ChatFormat, request: ChatRequest, report: _Report) -> Iterator[list[Messages]]:
     """Batches of prompts until enough is made. Raises DataError if sampled prompts lead to nothing."""
     source = PromptSource(
-        model, chat, request.batch, request.longest_prompt, request.seed + 2, request.prompts, request.teacher
+        model, chat, request.batch, request.longest_prompt, request.seed + 2, request.prompts, request.prompting
     )
     fruitless = 0
     while not report.full:
