@@ -10,6 +10,7 @@ import torch
 from runs import final_state, parse, run_config, stage_after, write_data
 from samples import ARCHITECTURE, MIXER, TEXT, mixer_tensors, write_bundle
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from mambascope_trainer.bundle import Bundle, Storage, decode, encode
 from mambascope_trainer.bundle.verify import verify_bundle
@@ -39,7 +40,7 @@ def trained(models: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) 
     stage, loop = stage_after(config, folder)
     loop.directory.write_config(parse(config).model_dump())
     assert isinstance(stage, Distill)
-    stage.model.use(stage.full_pattern)
+    stage.model.use(stage.pattern({0, 2}))
     return folder, stage.model.requires_grad_(False)
 
 
@@ -128,6 +129,36 @@ def test_what_cannot_be_exported_is_said(
     change(run)
     assert export(run, tmp_path / "out") == 1
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["code"] == code
+
+
+@pytest.mark.parametrize("train", ["mixers", "mixers+mlp", "all"])
+def test_a_run_goes_to_other_forms_with_all_that_it_trained(
+    models: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], train: str
+) -> None:
+    config = run_config(models, data, train=train)
+    stage, loop = stage_after(config, tmp_path / "run")
+    loop.directory.write_config(parse(config).model_dump())
+    assert isinstance(stage, Distill)
+    stage.model.use(stage.pattern({0, 2}))
+    with torch.no_grad():
+        expected = logits(stage.model)
+        assert export(tmp_path / "run", tmp_path / "hf", "--format", "hf") == 0
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / "hf", trust_remote_code=True, dtype="auto")
+        assert (model(IDS).logits - expected).abs().max() < 5e-5
+    assert export(tmp_path / "run", tmp_path / "onnx", "--format", "onnx") == 0
+    assert (tmp_path / "onnx" / "onnx" / "model.onnx").is_file()
+    capsys.readouterr()
+    fallback = ("--fallback", str(models / "tiny"), "--set", "mine", "--codec", "f32")
+    done = export(tmp_path / "run", tmp_path / "tiny", *fallback)
+    if train == "all":
+        # The base is shared by all variants: what changes it is no mixer set.
+        assert done == 1
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["code"] == "export-unsupported"
+        assert not (tmp_path / "tiny").exists()
+    else:
+        assert done == 0
+        bundle = Bundle.open([tmp_path / "tiny", models / "tiny"])
+        assert torch.equal(logits(load_variant(bundle, "mine")), expected)
 
 
 def naive_measures(student: Llama, teacher: Llama, windows: list[list[int]]) -> dict[str, float]:

@@ -136,8 +136,8 @@ def test_half_precision_and_shards(family: Path, tmp_path: Path) -> None:
     ("arguments", "code"),
     [
         (["--variant", "none"], "variant-missing"),
-        (["--pattern", "a2"], "pattern"),
-        (["--pattern", "a.x.a"], "pattern"),
+        (["--pattern", "a2"], "pattern-invalid"),
+        (["--pattern", "a.x.a"], "pattern-invalid"),
         (["--pattern", "a.m~none.a"], "mixer-set-missing"),
         (["--variant", "half", "--pattern", "a3"], "usage"),
         (["--dtype", "q4"], "usage"),

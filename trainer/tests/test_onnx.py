@@ -165,4 +165,4 @@ def test_the_command_writes_the_layout_of_transformers_js(family: Path, tmp_path
     assert config["eos_token_id"] == [2, 0]
     assert PreTrainedTokenizerFast.from_pretrained(out)("Once upon")["input_ids"]
     model = onnx.load(out / "onnx" / "model_q4.onnx")
-    assert {item.key: item.value for item in model.metadata_props}["mambascope.layers"] == "a.m~own.a"
+    assert {item.key: item.value for item in model.metadata_props}["mambascope.layers"] == "attention mamba2 attention"

@@ -17,7 +17,7 @@ from ..model.load import load_mixers, load_variant
 from ..run.config import ConfigError, read_config
 from ..run.directory import RunDirectory
 from ..stages.draft import load_draft_run
-from ..stages.hybrid import add_student_mixers, load_mixer_state
+from ..stages.hybrid import add_student_mixers, load_student_state
 
 _KINDS = {"a": "attention", "m": "mamba2", "s": "mamba"}
 _RUN = re.compile(r"([ams])([1-9][0-9]{0,2})?(?:~([A-Za-z0-9][A-Za-z0-9_-]{0,63}))?")
@@ -114,7 +114,7 @@ def load_run(teacher: Llama, path: Path, codec: str) -> Llama:
         return load_draft_run(teacher, config, state, codec)
     model = copy.deepcopy(teacher)
     add_student_mixers(model, config)
-    load_mixer_state(model, config.layers, state)
+    load_student_state(model, config.layers, state)
     for index in config.layers:
         mamba = model.mamba(index)
         # Rounded once here: through the module's own codec they would be rounded again in every step of decoding.

@@ -10,7 +10,6 @@ from .folder import token_ids, write_json, write_tokenizer
 from .hugging_face import mixers
 from .onnx_graph import MAX_FILE_BYTES, save_model
 from .onnx_model import build_model
-from .pattern import format_pattern
 from .source import ExportSource
 
 #: File names by number format, and transformers.js's `dtype` for each.
@@ -24,7 +23,7 @@ def write_onnx(source: ExportSource, out: Path, precision: str = "f32", max_file
         write_tokenizer(folder, source)
         (folder / "onnx").mkdir()
         name = FILES[precision]
-        metadata = {"mambascope.layers": format_pattern(_kinds(source)), "mambascope.name": source.name}
+        metadata = {"mambascope.name": source.name, "mambascope.layers": " ".join(source.model.pattern)}
         model = build_model(source.model, precision)
         external = save_model(model, folder / "onnx" / f"{name}.onnx", metadata, max_file_bytes)
         write_json(folder / "config.json", config(source, precision, external))
@@ -54,7 +53,3 @@ def config(source: ExportSource, precision: str, external: bool) -> dict[str, An
         "mixers": mixers(source.model),
         **shared,
     }
-
-
-def _kinds(source: ExportSource) -> list[str]:
-    return [kind if kind == "attention" else f"{kind}:own" for kind in source.model.pattern]

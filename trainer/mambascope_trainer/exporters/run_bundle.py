@@ -10,21 +10,25 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from ..bundle.manifest import SpecialTokens
+from ..bundle.manifest import Manifest, SpecialTokens
 from ..bundle.writer import BundleWriter, Description, Storage
 from ..data.pack import END_OF_TEXT
 from ..errors import MambascopeError
 from ..mixers.quantise import fake_q4_0, fake_q8_0
 from ..model.config import Mamba2Config
+from ..run.build import new_architecture
 from ..run.config import RunConfig, read_config
 from ..run.directory import RunDirectory
-from ..run.train import new_architecture
 from .draft import add_draft
 
 
 @dataclass(frozen=True)
 class RunExport:
-    """How to write a run. `name` is that of the mixer set and its variant; `tokenizer` belongs to pretrain runs."""
+    """How to write a run. `name` is that of the mixer set and its variant; `tokenizer` belongs to pretrain runs.
+
+    others: the mixer set of the replaced layers that the run left as they were (`layers_trained`); none: they are
+    written again.
+    """
 
     codec: str
     name: str | None = None
@@ -32,6 +36,7 @@ class RunExport:
     tokenizer: Path | None = None
     description: str = ""
     license: str = "Apache-2.0"
+    others: str | None = None
 
 
 def export_run(directory: Path, out: Path, fallbacks: Sequence[Path], options: RunExport) -> str:
@@ -86,7 +91,15 @@ def _export_mixers(
         writer = BundleWriter.open(out, fallbacks)
         add_draft(writer, options.name, options.title, options.codec, config, state, step)
         return options.name
+    if config.train == "all":
+        raise MambascopeError(
+            "export-unsupported",
+            "The run trained the base too (train: all), which a bundle's variants share.",
+            "Export it with --format hf or onnx, or as a family of its own: --format hf, then import-hf.",
+        )
     writer = BundleWriter.open(out, fallbacks)
+    own = _own_layers(config, writer.manifest, options.others)
+    state = {key: value for key, value in state.items() if _layer_of(key) in own}
     arch = writer.manifest.architecture
     mixer = Mamba2Config.like_attention(arch, **config.mixer.options)
     rounding = {"q4_0": fake_q4_0, "q8_0": fake_q8_0}.get(options.codec)
@@ -102,11 +115,33 @@ def _export_mixers(
         "steps": step,
         "tokens": step * config.optimiser.batch * config.data.seq_len,
     }
-    writer.add_mixer_set(
-        options.name, mixer.model_dump(), config.layers, tensors, Storage(matrix=options.codec), training, True
-    )
+    writer.add_mixer_set(options.name, mixer.model_dump(), own, tensors, Storage(matrix=options.codec), training, True)
     replaced = set(config.layers)
-    layers = [f"mamba2:{options.name}" if i in replaced else "attention" for i in range(arch.num_hidden_layers)]
+    layers = ["attention"] * arch.num_hidden_layers
+    for i in replaced:
+        layers[i] = f"mamba2:{options.name if i in own else options.others}"
     kept = 1 - len(replaced) / arch.num_hidden_layers
     writer.add_variant(options.name, options.title or f"{kept:.0%} attention", layers)
     return options.name
+
+
+def _own_layers(config: RunConfig, manifest: Manifest, others: str | None) -> list[int]:
+    """The layers that the run's set holds: those that trained if `others` has the rest. Raises `usage`."""
+    if others is None:
+        return config.layers
+    trained = config.layers if config.layers_trained is None else config.layers_trained
+    rest = set(config.layers) - set(trained)
+    held = manifest.mixer_sets.get(others)
+    if held is None or not rest <= set(held.layers):
+        raise MambascopeError(
+            "usage",
+            f"The set {others!r} does not hold the layers {sorted(rest)} of {manifest.family}, which the run left as "
+            "they were.",
+            "Name the set that the run started from, or leave --others out to write all layers again.",
+        )
+    return list(trained)
+
+
+def _layer_of(name: str) -> int:
+    """7 of `model.layers.7.mamba.D`."""
+    return int(name.split(".")[2])

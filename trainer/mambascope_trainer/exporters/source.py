@@ -13,10 +13,10 @@ from ..bundle.bundle import Bundle
 from ..bundle.manifest import SpecialTokens
 from ..bundle.names import split_layer
 from ..errors import MambascopeError
+from ..evaluation.subjects import load_run, parse_pattern
 from ..model.llama import Llama
 from ..model.load import load_mixers, load_teacher, load_variant
 from ..run.config import read_config
-from .pattern import parse_pattern
 from .run_bundle import RunExport, export_run
 
 
@@ -41,16 +41,29 @@ def from_bundle(folders: Sequence[Path], variant: str | None, pattern: str | Non
     bundle = Bundle.open(folders)
     if pattern is None:
         name = variant or "teacher"
-        model = load_variant(bundle, name)
-    else:
-        name = pattern
-        layers = _known(bundle, parse_pattern(pattern, bundle.manifest.architecture.num_hidden_layers))
-        model = load_teacher(bundle, [index for index, entry in enumerate(layers) if entry != "attention"])
-        load_mixers(model, bundle, layers)
-        model.eval().requires_grad_(False)
+        return _with_tokenizer(bundle, load_variant(bundle, name), name)
+    layers = _known(bundle, parse_pattern(pattern, bundle.manifest.architecture.num_hidden_layers))
+    model = load_teacher(bundle, [index for index, entry in enumerate(layers) if entry != "attention"])
+    load_mixers(model, bundle, layers)
+    return _with_tokenizer(bundle, model, pattern)
+
+
+def from_run(directory: Path, fallbacks: Sequence[Path], options: RunExport) -> ExportSource:
+    """What a run has trained, its mixers rounded to `options.codec`. `fallbacks` are folders of its family, beside
+    those that its config names."""
+    config = read_config(directory / "config.json")
+    if config.method == "pretrain":
+        with TemporaryDirectory() as scratch:
+            export_run(directory, Path(scratch), [], options)
+            return replace(from_bundle([Path(scratch)], None, None), name=f"{config.family} {directory.name}")
+    bundle = Bundle.open([*fallbacks, *(Path(root) / config.family for root in config.bundle)])
+    return _with_tokenizer(bundle, load_run(load_teacher(bundle), directory, options.codec), directory.name)
+
+
+def _with_tokenizer(bundle: Bundle, model: Llama, name: str) -> ExportSource:
     manifest = bundle.manifest
     return ExportSource(
-        model=model,
+        model=model.eval().requires_grad_(False),
         name=f"{manifest.family} {name}",
         title=manifest.title,
         license=manifest.license,
@@ -59,16 +72,6 @@ def from_bundle(folders: Sequence[Path], variant: str | None, pattern: str | Non
         tokenizer=bundle.path(manifest.tokenizer.file).read_bytes(),
         tokenizer_config=json.loads(bundle.path(manifest.tokenizer.config).read_text(encoding="utf-8")),
     )
-
-
-def from_run(directory: Path, fallbacks: Sequence[Path], options: RunExport) -> ExportSource:
-    """What a run has trained, as it would be in a bundle with `options.codec`."""
-    config = read_config(directory / "config.json")
-    roots = [Path(root) / config.family for root in config.bundle] if config.method != "pretrain" else []
-    with TemporaryDirectory() as scratch:
-        bases = [*fallbacks, *roots]
-        name = export_run(directory, Path(scratch), bases, replace(options, name=options.name or "run"))
-        return replace(from_bundle([Path(scratch), *bases], name, None), name=f"{config.family} {directory.name}")
 
 
 def _known(bundle: Bundle, layers: list[str]) -> list[str]:
