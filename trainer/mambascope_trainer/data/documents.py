@@ -10,6 +10,7 @@ Any other file is plain text in UTF-8.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ Split = Literal["file", "paragraph", "line"]
 PIECE = 1 << 20
 #: A plain text file beyond this size is cut at paragraphs to documents of about a piece each.
 LARGEST_TEXT = 4 * PIECE
+
+#: The longest stretch that ends with a line, or with a blank line.
+_TO_LINE_END = re.compile(rb".*\n", re.DOTALL)
+_TO_BLANK_LINE = re.compile(rb".*\n[ \t\r]*\n", re.DOTALL)
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def pieces(path: Path, split: Split = "file", field: str = "text") -> Iterator[P
     lines = path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:]
     with _open(path) as file:
         if lines[:1] and lines[0] in (".jsonl", ".json", ".ndjson"):
-            for first, data in _cut(file, b"\n"):
+            for first, data in _cut(file, _TO_LINE_END):
                 yield Piece(path, first, data, "jsonl", field)
             return
         if split == "file":
@@ -62,7 +68,7 @@ def pieces(path: Path, split: Split = "file", field: str = "text") -> Iterator[P
                 return
         else:
             start = b""
-        for first, data in _cut(file, b"\n" if split == "line" else b"\n\n", start):
+        for first, data in _cut(file, _TO_LINE_END if split == "line" else _TO_BLANK_LINE, start):
             yield Piece(path, first, data, "text" if split == "file" else "lines" if split == "line" else "paragraphs")
 
 
@@ -70,16 +76,15 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _cut(file: IO[bytes], end: bytes, start: bytes = b"") -> Iterator[tuple[int, bytes]]:
-    """Stretches of about PIECE bytes, each but the last up to an `end`, with the number of their first line."""
+def _cut(file: IO[bytes], up_to: re.Pattern[bytes], start: bytes = b"") -> Iterator[tuple[int, bytes]]:
+    """Stretches of about PIECE bytes, each but the last as `up_to` matches it, and their first lines' numbers."""
     rest, number = start, 1
     while block := file.read(PIECE):
         rest += block
-        cut = rest.rfind(end) + len(end)
-        if cut >= len(end):
-            yield number, rest[:cut]
-            number += rest.count(b"\n", 0, cut)
-            rest = rest[cut:]
+        if found := up_to.match(rest):
+            yield number, rest[: found.end()]
+            number += rest.count(b"\n", 0, found.end())
+            rest = rest[found.end() :]
     if rest:
         yield number, rest
 
@@ -98,8 +103,13 @@ def documents(piece: Piece) -> Iterator[Document]:
         number = piece.first_line + piece.data.count(b"\n", 0, error.start)
         raise LineError(piece.path, number, "not UTF-8") from None
     text = text.replace("\r\n", "\n")
-    parts = [text] if piece.form == "text" else text.split("\n" if piece.form == "lines" else "\n\n")
+    parts = [text] if piece.form == "text" else text.split("\n") if piece.form == "lines" else paragraphs(text)
     yield from (Document(part.strip("\n"), line=piece.first_line) for part in parts if part.strip())
+
+
+def paragraphs(text: str) -> list[str]:
+    """What lies between a text's blank lines."""
+    return _BLANK_LINES.split(text)
 
 
 def _document(line: Line, field: str) -> Document:

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from ..model.llama import Llama
 from .answers import Sampling
 from .chat import ChatFormat
-from .documents import documents, files_of, pieces
+from .documents import documents, files_of, paragraphs, pieces
 from .errors import DataError
 from .near_duplicates import RowFilter
 from .prompts import story_request
@@ -90,7 +90,7 @@ def read_openings(
     for file in files_of(path):
         for piece in pieces(file, "paragraph"):
             for document in documents(piece):
-                for paragraph in document.text.split("\n\n"):
+                for paragraph in paragraphs(document.text):
                     ids = chat.encode(paragraph.strip()[: 8 * tokens[1]])
                     if len(ids) > tokens[0]:
                         found.append(ids[: random.randint(*tokens)])
