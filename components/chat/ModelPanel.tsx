@@ -30,7 +30,7 @@ const providers: { value: ProviderChoice; label: string }[] = [
 export function ModelPanel({ families, selection, columns, change }: ModelPanelProps) {
   const { family, variant, compare, provider } = selection;
   if (!family) return null;
-  const variants = family.variants.map(({ name, title, draft }) => ({ value: name, label: draft ? `Draft: ${title}` : title }));
+  const variants = family.variants.map(({ name, title }) => ({ value: name, label: title }));
   const other = family.variants.find(({ name }) => name !== variant)?.name ?? variant;
 
   // A choice made while an answer is written ends the answer: the model under it goes away.

@@ -45,7 +45,7 @@ def add_draft(
     kind = "Mamba-2" if mamba else "attention"
     writer.add_draft(
         name,
-        title or f"{shape.layers} {kind} layer{'' if shape.layers == 1 else 's'}",
+        title or f"Draft ({shape.layers} {kind} layer{'' if shape.layers == 1 else 's'})",
         shape.mixer,
         Mamba2Config.like_attention(arch, **config.mixer.options).model_dump() if mamba else {},
         Draft(shape.layers, shape.intermediate_size or arch.intermediate_size),
