@@ -27,8 +27,9 @@ class Chat:
         template = config.get("chat_template")
         self._tokens = {key: value for key, value in config.items() if key.endswith("_token")}
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        self.template_text = template if isinstance(template, str) else None
         try:
-            self._template = environment.from_string(template) if isinstance(template, str) else None
+            self._template = None if self.template_text is None else environment.from_string(self.template_text)
         except TemplateError as error:
             raise _unusable(manifest.family, error) from None
         self.family = manifest.family
@@ -37,15 +38,17 @@ class Chat:
     def has_template(self) -> bool:
         return self._template is not None
 
-    def text(self, messages: Messages) -> str:
-        """A conversation that ends where the assistant's answer begins.
+    def text(self, messages: Messages, generation_prompt: bool = True) -> str:
+        """A conversation that ends where the assistant's answer begins, or after the last turn.
 
         Without a template the turns follow one another with no space put between. Raises `chat-template`.
         """
         if self._template is None:
             return "".join(message["content"] for message in messages)
         try:
-            return self._template.render(messages=list(messages), add_generation_prompt=True, **self._tokens)
+            return self._template.render(
+                messages=list(messages), add_generation_prompt=generation_prompt, **self._tokens
+            )
         except TemplateError as error:
             raise _unusable(self.family, error) from None
 
