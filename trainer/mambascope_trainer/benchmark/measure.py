@@ -11,13 +11,17 @@ from torch import Tensor, nn
 
 from ..run.config import RunConfig
 from ..stages.base import Stage
+from ..stages.graphed import GraphedStep, TrainStep
 
 
 class Trainer:
     """One optimiser step after another on the same batch, as the training loop does them."""
 
-    def __init__(self, stage: Stage, parameters: list[nn.Parameter], config: RunConfig, ids: Tensor) -> None:
-        self.stage, self.parameters, self.config, self.ids = stage, parameters, config, ids
+    def __init__(
+        self, stage: Stage, parameters: list[nn.Parameter], config: RunConfig, ids: Tensor, graphed: bool = False
+    ) -> None:
+        self.parameters, self.config, self.ids = parameters, config, ids
+        self.train_step: TrainStep = GraphedStep(stage.train_step, parameters) if graphed else stage.train_step
         self.cuda = ids.is_cuda
         self.optimiser = torch.optim.AdamW(self.parameters, lr=config.optimiser.learning_rate, fused=self.cuda)
 
@@ -25,7 +29,7 @@ class Trainer:
         """Forward, backward, clipping and update."""
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.cuda):
-            self.stage.train_step(self.ids, 0, 1.0)
+            self.train_step(self.ids, 0, 1.0)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.optimiser.clip)
         self.optimiser.step()
 

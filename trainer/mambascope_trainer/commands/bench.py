@@ -29,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiny", action="store_true", help="a tiny shape: to try the command, not to measure")
     parser.add_argument("--batch", type=int, default=32, help="sequences a step")
     parser.add_argument("--seq-len", type=int, default=1024)
-    parser.add_argument("--warmup", type=int, default=4, help="steps that are not timed")
+    parser.add_argument("--warmup", type=int, default=6, help="steps that are not timed")
     parser.add_argument("--steps", type=int, default=10, help="steps a repeat")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
+    parser.add_argument("--no-graph", action="store_true", help="without the step's CUDA graph")
     parser.add_argument("--peak-tflops", type=float, help="the device's dense bfloat16 peak, for MFU")
     parser.add_argument("--profile", action="store_true", help="print the costliest CUDA kernels instead of measuring")
     parser.add_argument("--rows", type=int, default=45, help="kernels that --profile prints")
@@ -66,7 +67,8 @@ def _bench(
     compiled = device.type == "cuda" and not options.no_compile
     config = run_config(WORKLOADS[name], arch, options.batch, options.seq_len, compiled)
     stage, parameters = build(config, arch, device, backend)
-    trainer = Trainer(stage, parameters, config, random_ids(arch, options.batch, options.seq_len, device))
+    ids = random_ids(arch, options.batch, options.seq_len, device)
+    trainer = Trainer(stage, parameters, config, ids, graphed=device.type == "cuda" and not options.no_graph)
     if options.profile:
         for _ in range(options.warmup):
             trainer.step()

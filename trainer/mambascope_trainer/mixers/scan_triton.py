@@ -17,8 +17,9 @@ from torch import Tensor
 
 SIZES = (16, 32, 64, 128)
 CHUNK = 64
-#: Launch options of the kernels, forward and backward.
+#: Launch options of the three kernels.
 FORWARD = {"num_warps": 4, "num_stages": 2}
+ADJOINT = {"num_warps": 4, "num_stages": 2}
 BACKWARD = {"num_warps": 4, "num_stages": 1}
 
 
@@ -105,20 +106,23 @@ def _scan_backward(
     C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor, starts: Tensor, dy: Tensor, dlast: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of C, B and v (these two a head), log_decay and the first state."""
-    from .scan_kernels import backward_kernel
+    from .scan_kernels import adjoint_kernel, backward_kernel
 
-    C, B, v = _rows(C), _rows(B), _rows(v)
-    gradients: tuple[Tensor, Tensor, Tensor, Tensor, Tensor] = _scan_backward_like(
-        C, B, v, log_decay, starts, dy, dlast
-    )
+    C, B, v, dy = _rows(C), _rows(B), _rows(v), dy.contiguous()
+    dC, dB, dv, dlog_decay, dstate = _scan_backward_like(C, B, v, log_decay, starts, dy, dlast)
+    (batch, length, heads, n), p, precision = C.shape, v.shape[-1], _precision(C)
+    ends = torch.empty_like(starts)
     with _device_of(C):
-        backward_kernel[(C.shape[0] * C.shape[2],)](
-            C, B, v, log_decay, starts, dy.contiguous(), gradients[-1] if dlast is None else dlast.contiguous(),
-            *gradients, *_launch_arguments(C, B, v, log_decay),
-            N=C.shape[-1], P=v.shape[-1], L=CHUNK,
-            HAS_DLAST=dlast is not None, PRECISION=_precision(C), **BACKWARD,
+        adjoint_kernel[(batch * heads,)](
+            C, log_decay, dy, dstate if dlast is None else dlast.contiguous(), ends, dstate,
+            length, heads, *C.stride()[:3], *log_decay.stride(),
+            N=n, P=p, L=CHUNK, HAS_DLAST=dlast is not None, PRECISION=precision, **ADJOINT,
         )  # fmt: skip
-    dC, dB, dv, dlog_decay, dstate = gradients
+        backward_kernel[(starts.shape[2], batch * heads)](
+            C, B, v, log_decay, starts, ends, dy, dC, dB, dv, dlog_decay,
+            *_launch_arguments(C, B, v, log_decay),
+            N=n, P=p, L=CHUNK, PRECISION=precision, **BACKWARD,
+        )  # fmt: skip
     return dC, dB, dv, dlog_decay, dstate
 
 
