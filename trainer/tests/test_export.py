@@ -246,3 +246,46 @@ def test_the_teacher_agrees_with_itself_and_too_little_text_is_said(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["code"] == "data-unusable"
     assert main(["evaluate", *source[:2], "--runs", str(tmp_path / "none"), *source[4:]]) == 1
     assert not (tmp_path / "none").exists()
+
+
+def test_layers_that_a_run_left_as_they_were_stay_in_their_set(
+    models: Path, data: Path, trained: tuple[Path, Llama], tmp_path: Path
+) -> None:
+    run, _ = trained
+    out = tmp_path / "tiny"
+    assert export(run, out, "--fallback", str(models / "tiny"), "--set", "mine", "--codec", "q4_0") == 0
+    config = run_config(models, data, layers_trained=[2], mixer={"codec": "q4_0", "start_from": str(run)})
+    stage, loop = stage_after(config, tmp_path / "tuned")
+    loop.directory.write_config(parse(config).model_dump())
+    tuned = ["--set", "tuned", "--codec", "q4_0", "--others", "mine"]
+    assert export(tmp_path / "tuned", out, *tuned) == 0
+    bundle = Bundle.open([out, models / "tiny"])
+    assert bundle.variant("tuned").layers == ("mamba2:mine", "attention", "mamba2:tuned")
+    assert bundle.manifest.mixer_sets["tuned"].layers == (2,)
+    assert isinstance(stage, Distill)
+    stage.model.use(stage.pattern({0, 2}))
+    assert torch.equal(logits(load_variant(bundle, "tuned")), logits(stage.model.requires_grad_(False)))
+
+
+def test_a_set_without_the_other_layers_is_refused(
+    models: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = run_config(models, data, layers_trained=[2], mixer={"codec": "q4_0"})
+    _, loop = stage_after(config, tmp_path / "tuned")
+    loop.directory.write_config(parse(config).model_dump())
+    fallback = ["--fallback", str(models / "tiny")]
+    assert export(tmp_path / "tuned", tmp_path / "tiny", *fallback, "--set", "t", "--others", "missing") == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "does not hold the layers [0]" in json.loads(last)["error"]["message"]
+
+
+def test_a_pattern_becomes_a_variant(models: Path, trained: tuple[Path, Llama], tmp_path: Path) -> None:
+    run, _ = trained
+    out = tmp_path / "tiny"
+    assert export(run, out, "--fallback", str(models / "tiny"), "--set", "mine", "--codec", "q4_0") == 0
+    named = ["variant", "--bundle", str(out), str(models / "tiny"), "--name", "last"]
+    assert main([*named, "--pattern", "a2.m~mine"]) == 0
+    variant = Bundle.open([out, models / "tiny"]).variant("last")
+    assert (variant.title, variant.layers) == ("67% attention", ("attention", "attention", "mamba2:mine"))
+    assert main([*named, "--pattern", "a.m~mine.a"]) == 1  # the set has no layer 1
+    assert main([*named, "--pattern", "a2"]) == 1

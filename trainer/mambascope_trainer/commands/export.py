@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", help="hf: f32, f16 or bf16; onnx: f32, f16, q8 or q4 (blocks of 32)")
     parser.add_argument("--fallback", type=Path, nargs="*", default=[], help="other folders of the family")
     parser.add_argument("--set", dest="mixer_set", help="bundle: name of the mixer set and of its variant")
+    parser.add_argument(
+        "--others", help="bundle: the set of the layers that the run left as they were (layers_trained)"
+    )
     parser.add_argument("--title", help="title of the variant, or of a new family")
     parser.add_argument(
         "--codec",
@@ -73,4 +76,12 @@ def _precision(options: argparse.Namespace) -> str:
 
 
 def _run_export(options: argparse.Namespace, codec: str) -> RunExport:
-    return RunExport(codec, options.mixer_set, options.title, options.tokenizer, options.description, options.license)
+    return RunExport(
+        codec,
+        options.mixer_set,
+        options.title,
+        options.tokenizer,
+        options.description,
+        options.license,
+        options.others,
+    )

@@ -110,18 +110,27 @@ def write_results(path: Path, entries: list[Entry]) -> None:
     unless one of the same metric and subject is new."""
     old: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"entries": []}
     fresh = {_identity(entry) for entry in entries}
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     made = {
         "command": shlex.join(["python", "-m", "mambascope_trainer", *(_shown(word) for word in sys.argv[1:])]),
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
-        "commit": git.stdout.strip() or "unknown",
+        "commit": _commit(),
     }
     kept = [_made_otherwise(entry, old, made) for entry in old["entries"] if _identity(entry) not in fresh]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps({**made, "entries": kept + entries}, indent=1) + "\n")
     part.replace(path)
+
+
+def _commit() -> str:
+    """The code's commit: of the checkout, or MAMBASCOPE_COMMIT where a node has a copy without one."""
+    try:
+        git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+        found = git.stdout.strip()
+    except FileNotFoundError:  # no git on this machine
+        found = ""
+    return found or os.environ.get("MAMBASCOPE_COMMIT", "unknown")
 
 
 def _identity(entry: Entry) -> str:
