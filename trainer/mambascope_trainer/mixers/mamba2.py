@@ -123,7 +123,8 @@ class Mamba2(nn.Module):
         """What the mixer's matrix over the tokens of u (b, T, D) is made of: C, B, log_decay, d and D."""
         _, xbc, dt = self.project(u)
         _, B, C = self.mix(xbc, None)
-        return C, B, *self.decays(dt), self.D
+        # A copy: where parameters are sharded, D itself is there for this call only.
+        return C, B, *self.decays(dt), self.D.clone()
 
     def forward(self, u: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         config, (batch, length, _) = self.config, u.shape

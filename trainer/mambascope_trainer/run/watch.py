@@ -34,8 +34,11 @@ def explain(error: BaseException) -> str:
 
 
 class Watch:
-    """A context around a run. `write` records a failure in the run directory (rank 0); `trouble` tells that the launcher
-    has asked this process to end, which torchrun does when another has died."""
+    """A context around a run.
+
+    write: records a failure in the run directory (rank 0); trouble: whether the launcher has asked this process to end,
+    as torchrun does when another has died.
+    """
 
     def __init__(self, ranks: Ranks, write: Callable[[str], None], trouble: Callable[[], bool]) -> None:
         self.ranks, self.write, self.trouble = ranks, write, trouble

@@ -1,0 +1,84 @@
+"""Runs on several processes of this machine, as torchrun starts them, and faults in one of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from runs import parse
+
+from mambascope_trainer.run import watch
+from mambascope_trainer.run.loop import TrainingLoop
+from mambascope_trainer.run.train import train
+
+# Forked from a process that has imported everything and run nothing: threads do not survive a fork. It looks for the
+# modules that it imports ahead on this path.
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, [Path(__file__).parent, Path(__file__).parents[1]]))
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["ranks"])
+
+
+def fail() -> None:
+    raise ValueError("the sky fell")
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+#: (rank, step, what happens there)
+Event = tuple[int, int, Callable[[], None]]
+
+
+def _rank(rank: int, world: int, port: int, config: dict[str, Any], folder: Path, resume: bool, event: Event | None) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    watch.SUSPECT = 2.0
+    plain = TrainingLoop._step
+
+    def step(self: TrainingLoop, batch: Any) -> torch.Tensor:
+        if event is not None and (rank, self.step) == event[:2]:
+            event[2]()
+        return plain(self, batch)
+
+    TrainingLoop._step = step  # type: ignore[method-assign]
+    try:
+        train(parse(config), folder, resume)
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def run_ranks(
+    config: dict[str, Any], folder: Path, resume: bool = False, event: Event | None = None, world: int = 2
+) -> list[int]:
+    """Train on `world` processes; their exit codes, a signal's number negative."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = [
+        _context.Process(target=_rank, args=(rank, world, port, config, folder, resume, event)) for rank in range(world)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert None not in codes, "a rank hangs"
+    return [code for code in codes if code is not None]
