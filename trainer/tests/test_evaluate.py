@@ -161,7 +161,14 @@ def test_patterns_are_read_as_the_page_reads_them() -> None:
 
 def record(kl: float, variant: str = "half", tokens: int = 10) -> Record:
     subject = {"task": "agreement", "family": "tiny", "variant": variant, "data": "d", "seq_len": 5, "dtype": "float32"}
-    measures = {"kl": kl, "agreement": 0.5, "perplexity": 3, "teacher_perplexity": 2, "perplexity_ratio": 1.5}
+    measures = {
+        "kl": kl,
+        "agreement": 0.5,
+        "acceptance": 0.6,
+        "perplexity": 3,
+        "teacher_perplexity": 2,
+        "perplexity_ratio": 1.5,
+    }
     return {**subject, **measures, "tokens": tokens}
 
 
