@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from chats import SYSTEM, write_chat_bundle
+from runs import run_config, stage_after, write_data
 from samples import MIXER, TEXT, mixer_tensors
 
 from mambascope_trainer.bundle import Bundle, BundleWriter, Storage
@@ -162,6 +163,20 @@ def test_preferences_are_the_teachers_answer_and_the_students(
         best = student(torch.tensor([ids[:-1]]))[0][0].argmax(dim=-1).tolist()
         assert pair.rejected == best[len(pair.prompt) - 1 :]
     assert len({tuple(pair.prompt) for pair in data.pairs}) == len(data)
+
+
+def test_the_student_may_be_a_run(family: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = run_config(family.parent, write_data(tmp_path / "data"), family="tiny-chat")
+    stage_after({**config, "optimiser": {**config["optimiser"], "steps": 2}}, tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    prompts, _ = prompts_file(tmp_path / "prompts.jsonl")
+    arguments = ["--kind", "preferences", "--student-run", str(tmp_path / "run"), "--prompts", str(prompts)]
+    assert (
+        generate(family, tmp_path / "pairs.jsonl", *arguments, "--rows", "2", "--length", "120", "--batch", "12") == 0
+    )
+    assert result(capsys)["made"] == 2
+    recipe = json.loads((tmp_path / "pairs.recipe.json").read_text())
+    assert recipe["settings"]["student_run"][1].startswith("step-")
 
 
 def test_prompts_can_be_sampled(family: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

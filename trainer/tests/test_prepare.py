@@ -22,6 +22,7 @@ from mambascope_trainer.data import documents
 from mambascope_trainer.data.chat import ChatFormat, TokenizerFiles
 from mambascope_trainer.data.encode import EncodeSettings
 from mambascope_trainer.data.errors import DataError
+from mambascope_trainer.data.ids import id_type
 from mambascope_trainer.data.prepare import PrepareRequest, prepare
 from mambascope_trainer.data.sources import Source, parse_source
 from mambascope_trainer.data.tokens import TokenRows
@@ -154,6 +155,15 @@ def test_processes_make_what_one_makes(family: Path, tmp_path: Path, monkeypatch
     bad = lines(tmp_path / "bad.jsonl", [*({"text": words(30, k)} for k in range(150)), {"txt": 1}])
     with pytest.raises(DataError, match=r'bad\.jsonl, line 151: expected .* found "txt"'):
         made(family, tmp_path / "bad", [Source(name=str(bad))], 2)
+
+
+def test_large_vocabularies_take_more_bits(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source(name=str(lines(tmp_path / "t.jsonl", ({"text": words(30, k)} for k in range(20)))))
+    made(family, tmp_path / "16", [source])
+    monkeypatch.setattr("mambascope_trainer.data.encode.id_type", lambda largest: id_type(largest + 0x10000))
+    made(family, tmp_path / "32", [source])
+    assert np.load(tmp_path / "32" / "train" / "rows-00000.npy").dtype == np.uint32
+    assert stream(tmp_path / "16" / "train") == stream(tmp_path / "32" / "train")
 
 
 def test_copies_and_excluded_documents_are_dropped(family: Path, tmp_path: Path) -> None:

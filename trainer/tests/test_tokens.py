@@ -86,10 +86,18 @@ def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         TokenRows(tmp_path / "type", 4, 0)
 
 
-@pytest.mark.parametrize("bad", [-1, 65536])
-def test_ids_beyond_16_bits_are_refused(tmp_path: Path, bad: int) -> None:
-    with pytest.raises(DataError, match="16 bits"):
+@pytest.mark.parametrize("bad", [-1, 2**32])
+def test_what_is_no_id_is_refused(tmp_path: Path, bad: int) -> None:
+    with pytest.raises(DataError, match="token ids must"):
         write_rows(tmp_path, "x", np.array([[1, bad]]), {})
+
+
+def test_large_vocabularies_take_more_bits(tmp_path: Path) -> None:
+    rows = np.array([[1, 2, 3], [4, 5, 65535]]), np.array([[7, 128255, 9]])
+    for name, part in zip("ab", rows, strict=True):
+        write_rows(tmp_path, name, part, {})
+    assert [np.load(tmp_path / f"rows-{name}.npy").dtype for name in "ab"] == [np.uint16, np.uint32]
+    assert sorted(TokenRows(tmp_path, 2, 0).batch(0, 3).tolist()) == sorted(np.concatenate(rows).tolist())
 
 
 def test_packed_rows_are_the_texts_in_their_order(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .chat import ChatFormat, TokenizerFiles
 from .documents import Document, Piece, documents
 from .errors import DataError
+from .ids import Ids, id_type
 from .jsonl import LineError
 from .near_duplicates import BINS, exact_hash, normalise, text_signature
 from .tokenised_form import tokenised
@@ -39,7 +40,7 @@ class EncodeSettings:
 class Encoded:
     """The documents of a piece, one after another, each with its end of text."""
 
-    tokens: npt.NDArray[np.uint16]
+    tokens: Ids
     lengths: npt.NDArray[np.int64]
     exact: npt.NDArray[np.uint64]
     #: (n, BINS) and which of them say something: short documents have none.
@@ -53,8 +54,7 @@ class Encoder:
 
     def __init__(self, settings: EncodeSettings) -> None:
         self.settings, self.chat = settings, ChatFormat(settings.tokenizer)
-        if self.chat.tokenizer.get_vocab_size() > 0x10000:
-            raise DataError("token ids do not fit 16 bits: the vocabulary is larger than 65,536")
+        self.stored = id_type(self.chat.tokenizer.get_vocab_size() - 1)
         self._rare: dict[str, bool] = {}
 
     def encode(self, piece: Piece) -> Encoded:
@@ -68,11 +68,11 @@ class Encoder:
         for encoding in self.chat.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
             ids = encoding.ids
             start = [] if bos in (None, end) or ids[:1] == [bos] else [bos]
-            arrays.append(np.array([*start, *ids, end], np.uint16))
+            arrays.append(np.array([*start, *ids, end], self.stored))
         signatures = [text_signature(n) if self.settings.near else None for n in normalised]
         empty = np.zeros(BINS, np.uint16)
         return Encoded(
-            np.concatenate(arrays) if arrays else np.zeros(0, np.uint16),
+            np.concatenate(arrays) if arrays else np.zeros(0, self.stored),
             np.array([len(a) for a in arrays], np.int64),
             np.array(exact, np.uint64),
             np.stack([empty if s is None else s for s in signatures]) if arrays else np.zeros((0, BINS), np.uint16),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from .ids import Ids
 from .order import places
 from .tokens import TokenRows
 
@@ -62,7 +63,7 @@ class Mixture:
         """As TrainingData.batch."""
         return torch.from_numpy(np.stack([self._window(n) for n in places(step, size, rank, world)]).astype(np.int64))
 
-    def _window(self, place: int) -> npt.NDArray[np.uint16]:
+    def _window(self, place: int) -> Ids:
         block, within = divmod(place, BLOCK)
         if self._held is None or self._held[0] != block:
             self._held = (block, *spread(self.counts, np.random.default_rng([self.seed, block])))

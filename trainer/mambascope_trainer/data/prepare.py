@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from .encode import Encoded, Encoders, EncodeSettings
 from .errors import DataError
+from .ids import Ids
 from .near_duplicates import BINS, later_duplicates
 from .recipe import made_before, recipe_key, write_recipe
 from .sources import Source
@@ -76,10 +77,10 @@ def prepare(request: PrepareRequest, out: Path, workers: int) -> dict[str, Any]:
     try:
         with _Store(part / "tokens") as store, Encoders(request.encode, workers) as encoders:
             read = [_read(k, source, store, encoders) for k, source in enumerate(request.sources)]
-            documents = store.documents()
+            documents, stored = store.documents(), encoders.encoder.stored
         kept, dropped = _without_copies(documents, request)
         order = _chosen(documents, kept, request)
-        tokens = np.memmap(part / "tokens", np.uint16, "r") if documents.lengths.sum() else np.zeros(0, np.uint16)
+        tokens = np.memmap(part / "tokens", stored, "r")
         counts = {"sources": read, **dropped, **_write(tokens, documents, order, part, request)}
         for name in ("train", "evaluation"):
             if (part / name).exists():
@@ -121,7 +122,7 @@ class _Store:
         tokens = int(lengths.sum())
         self.file.write(encoded.tokens[:tokens].tobytes())
         rest = (encoded.exact[:count], encoded.signatures[:count], encoded.signed[:count])
-        self.parts.append((source, Encoded(np.zeros(0, np.uint16), lengths, *rest, encoded.size)))
+        self.parts.append((source, Encoded(encoded.tokens[:0], lengths, *rest, encoded.size)))
         return tokens
 
     def documents(self) -> _Documents:
@@ -197,9 +198,7 @@ def _chosen(documents: _Documents, kept: npt.NDArray[np.bool_], request: Prepare
     return places[take]
 
 
-def _write(
-    tokens: npt.NDArray[np.uint16], documents: _Documents, order: Ints, part: Path, request: PrepareRequest
-) -> dict[str, Any]:
+def _write(tokens: Ids, documents: _Documents, order: Ints, part: Path, request: PrepareRequest) -> dict[str, Any]:
     """Pack the documents: first the held-out rows, then, from another document on, the rows to train on."""
     lengths = documents.lengths[order]
     ends = np.cumsum(lengths)
@@ -222,23 +221,19 @@ def _write(
     return counts
 
 
-def _pack(
-    tokens: npt.NDArray[np.uint16], documents: _Documents, chosen: Ints, folder: Path, rows: int, length: int
-) -> None:
+def _pack(tokens: Ids, documents: _Documents, chosen: Ints, folder: Path, rows: int, length: int) -> None:
     """The first `rows` rows of the chosen documents, joined, in shards."""
     folder.mkdir(parents=True)
     per_shard = max(1, SHARD // length)
     texts = (tokens[documents.starts[i] : documents.starts[i] + documents.lengths[i]] for i in chosen)
-    rest = np.zeros(0, np.uint16)
+    rest = tokens[:0]
     for number, start in enumerate(range(0, rows, per_shard)):
-        shard = np.empty((min(per_shard, rows - start), length), np.uint16)
+        shard = np.empty((min(per_shard, rows - start), length), tokens.dtype)
         rest = _fill(shard.reshape(-1), rest, texts)
         np.save(folder / f"rows-{number:05d}.npy", shard)
 
 
-def _fill(
-    flat: npt.NDArray[np.uint16], rest: npt.NDArray[np.uint16], texts: Iterator[npt.NDArray[np.uint16]]
-) -> npt.NDArray[np.uint16]:
+def _fill(flat: Ids, rest: Ids, texts: Iterator[Ids]) -> Ids:
     """Fill `flat` with `rest` and the next texts; returns what is left of the last."""
     place = 0
     while True:

@@ -1,6 +1,6 @@
 """Packed token rows on disk, and the order in which training reads them.
 
-A data folder holds `rows-*.npy` (uint16, (rows, length)) and `recipe.json`, which says how they were made.
+A data folder holds `rows-*.npy` (uint16 or uint32, (rows, length)) and `recipe.json`, which says how they were made.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import numpy.typing as npt
 import torch
 
 from .errors import DataError
+from .ids import STORED, Ids, id_type
 from .order import EpochOrder, places
 
-__all__ = ["DataError", "Rows", "TokenRows", "write_rows", "write_shard"]
-
-Rows = npt.NDArray[np.uint16]
+__all__ = ["DataError", "TokenRows", "write_rows", "write_shard"]
 
 
 def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], recipe: dict[str, Any]) -> None:
@@ -29,20 +28,20 @@ def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], reci
 
 
 def write_shard(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]]) -> None:
-    """Write rows-<name>.npy. Raises DataError if an id does not fit 16 bits."""
-    if rows.min() < 0 or rows.max() > 0xFFFF:
-        raise DataError("token ids do not fit 16 bits: the vocabulary is larger than 65,536")
+    """Write rows-<name>.npy, in 16 bits an id if they fit. Raises DataError for ids that are none."""
+    if rows.min() < 0 or rows.max() > 0xFFFFFFFF:
+        raise DataError("token ids must be from 0 to 2^32 - 1")
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"rows-{name}.npy", rows.astype(np.uint16))
+    np.save(folder / f"rows-{name}.npy", rows.astype(id_type(int(rows.max()))))
 
 
-def _load(path: Path) -> Rows:
+def _load(path: Path) -> Ids:
     try:
-        rows: Rows = np.load(path, mmap_mode="r")
+        rows: Ids = np.load(path, mmap_mode="r")
     except (ValueError, EOFError) as error:
         raise DataError(f"{path} is not a NumPy array ({error})") from None
-    if rows.ndim != 2 or rows.dtype != np.uint16 or len(rows) == 0:
-        raise DataError(f"{path} holds {rows.dtype} of shape {rows.shape}, not rows of uint16 tokens")
+    if rows.ndim != 2 or rows.dtype not in STORED or len(rows) == 0:
+        raise DataError(f"{path} holds {rows.dtype} of shape {rows.shape}, not rows of uint16 or uint32 tokens")
     return rows
 
 
@@ -80,14 +79,14 @@ class TokenRows:
     def tokens(self) -> int:
         return len(self) * self.seq_len
 
-    def window(self, index: int) -> Rows:
+    def window(self, index: int) -> Ids:
         row, part = divmod(index, self.per_row)
         shard = int(np.searchsorted(self.ends, row, side="right"))
         rows = self.shards[shard]
         line = rows[row - int(self.ends[shard]) + len(rows)]
         return np.asarray(line[part * self.seq_len : (part + 1) * self.seq_len + 1])
 
-    def at(self, place: int) -> Rows:
+    def at(self, place: int) -> Ids:
         """The window at a place of the training order; every epoch permutes all windows anew."""
         return self.window(self.order[place])
 
