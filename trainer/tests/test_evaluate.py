@@ -113,10 +113,26 @@ def test_a_run_is_what_was_trained(folder: Path, tmp_path: Path) -> None:
             student.mamba(index).codec = None if codec == "f32" else codec
         found = load_run(teacher, run, codec).eval()
         assert naive_log_probs(found, ids).sub(naive_log_probs(student, ids)).abs().max() < 1e-5
+    student.use(["attention", "attention", "mamba2"])
+    last = load_run(teacher, run, "q4_0", [2]).eval()
+    assert naive_log_probs(last, ids).sub(naive_log_probs(student, ids)).abs().max() < 1e-5
     source = ("--bundle", folder / "models" / "tiny", "--text", folder / "text.txt", "--seq-len", 20)
     records = evaluate(tmp_path / "o.json", *source, "--runs", run, "--codecs", "f32", "q4_0")
     assert [(record["run"], record["codec"]) for record in records] == [("run", "f32"), ("run", "q4_0")]
     assert records[0]["kl"] != records[1]["kl"]
+    patterns = [f"{run}@{pattern}" for pattern in ("m~run.a.m~run", "a2.m~run")]
+    whole, part = evaluate(tmp_path / "o.json", *source, "--runs", *patterns, "--codecs", "f32")
+    assert (whole["pattern"], whole["kl"]) == ("m~run.a.m~run", records[0]["kl"])
+    assert part["kl"] != whole["kl"]
+    assert load_run(teacher, run, "f32", [2]).pattern == ["attention", "attention", "mamba2"]
+    for wrong in ("m3~run", "m~s.a2"):
+        assert main(["evaluate", *map(str, source), "--runs", f"{run}@{wrong}"]) == 1
+    # A pipeline on its way to a layer that its newest checkpoint does not have.
+    config["layers"] = [0, 1, 2]
+    RunDirectory(run).write_config(config)
+    assert load_run(teacher, run, "f32").pattern == ["mamba2", "attention", "mamba2"]
+    with pytest.raises(MambascopeError, match="layer 1"):
+        load_run(teacher, run, "f32", [1])
 
 
 @pytest.mark.parametrize(
@@ -175,19 +191,19 @@ def record(kl: float, variant: str = "half", tokens: int = 10) -> Record:
 def test_entries_keep_what_made_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "quality.json"
     for number, records in enumerate(([record(0.1), record(0.2, "none")], [record(0.3, tokens=20)])):
-        monkeypatch.setattr("sys.argv", ["x", "evaluate", f"--call={number}", "/elsewhere/file.txt"])
+        monkeypatch.setattr("sys.argv", ["x", "evaluate", f"--call={number}", "name=/elsewhere/file.txt"])
         monkeypatch.setattr("mambascope_trainer.evaluation.results.machine", lambda number=number: f"machine {number}")
         write_results(path, quality_entries(records))
     document = json.loads(path.read_text())
     kl = {entry["of"]["variant"]: entry for entry in document["entries"] if entry["metric"] == "quality.kl"}
     assert document["machine"] == "machine 1"
-    assert document["command"].endswith("evaluate --call=1 file.txt")
+    assert document["command"].endswith("evaluate --call=1 name=file.txt")
     # Measured anew, on more tokens: the same subject, so the old entry is gone.
     assert (kl["half"]["value"], kl["half"]["of"]["tokens"]) == (0.3, 20)
     assert "machine" not in kl["half"]
     # Kept, with the head that it was written under.
     assert kl["none"]["machine"] == "machine 0"
-    assert kl["none"]["command"].endswith("evaluate --call=0 file.txt")
+    assert kl["none"]["command"].endswith("evaluate --call=0 name=file.txt")
     assert "date" not in kl["none"]
     monkeypatch.setattr("sys.argv", ["x", "export"])
     write_results(path, [])

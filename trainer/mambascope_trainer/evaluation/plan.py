@@ -37,7 +37,9 @@ class Plan(BaseModel):
     bundle: list[Path] = Field(default=[], description="folders of the family")
     variants: list[str] = Field(default=[], description="variants of the bundle")
     patterns: list[str] = Field(default=[], description="layer patterns, such as a.m~attn50")
-    runs: list[Path] = Field(default=[], description="run directories: their last mixers, by codec")
+    runs: list[Path] = Field(
+        default=[], description="run directories, or directory@pattern with m~run for the run's mixers; by codec"
+    )
     codecs: list[Literal["f32", "q8_0", "q4_0"]] = Field(default=["f32", "q4_0"], description="for runs")
     tasks: list[Task] = Field(default=[], description="none: agreement and choice, as far as data for them is named")
     device: Literal["auto", "cpu", "cuda"] = "auto"

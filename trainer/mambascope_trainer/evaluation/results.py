@@ -146,5 +146,6 @@ def _made_otherwise(entry: Entry, file: Mapping[str, Any], made: Mapping[str, st
 
 
 def _shown(word: str) -> str:
-    """A path outside the working directory by its name alone."""
-    return Path(word).name if word.startswith(("/", "..")) else word
+    """A path outside the working directory, or such a path after `name=`, by its name alone."""
+    name, equals, path = word.rpartition("=")
+    return name + equals + Path(path).name if path.startswith(("/", "..")) else word

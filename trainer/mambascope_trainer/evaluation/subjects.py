@@ -19,6 +19,8 @@ from ..run.directory import RunDirectory
 from ..stages.draft import load_draft_run
 from ..stages.hybrid import add_student_mixers, load_student_state
 
+#: The mixer set of a run's own mixers in a pattern.
+RUN_SET = "run"
 _KINDS = {"a": "attention", "m": "mamba2", "s": "mamba"}
 _RUN = re.compile(r"([ams])([1-9][0-9]{0,2})?(?:~([A-Za-z0-9][A-Za-z0-9_-]{0,63}))?")
 
@@ -69,11 +71,12 @@ def subjects(
     for text, entries in layers.items():
         _check_sets(bundle, text, entries)
         found.append(Subject({"pattern": text}, partial(_load_pattern, bundle, teacher, entries)))
-    for path in runs:
+    for run in runs:
+        path, pattern = _split_run(run)
+        replaced = _check_run(path, pattern, teacher.arch.num_hidden_layers)
         for codec in codecs:
-            label = {"run": path.name, "codec": codec}
-            found.append(Subject(label, partial(load_run, teacher, path, codec)))
-        _check_run(path)
+            label = {"run": path.name, **({"pattern": pattern} if pattern else {}), "codec": codec}
+            found.append(Subject(label, partial(load_run, teacher, path, codec, replaced)))
     return found
 
 
@@ -96,32 +99,57 @@ def _load_pattern(bundle: Bundle, teacher: Llama, entries: Sequence[str]) -> Lla
     return model
 
 
-def _check_run(path: Path) -> None:
-    """Raises before anything is measured what `load_run` would raise after."""
+def _split_run(run: Path) -> tuple[Path, str | None]:
+    """`data/runs/x@a.m2~run` to the run's directory and the pattern of its mixers, None without `@`."""
+    path, at, pattern = str(run).rpartition("@")
+    return (Path(path), pattern) if at else (run, None)
+
+
+def _check_run(path: Path, pattern: str | None, layers: int) -> list[int] | None:
+    """The layers that a pattern replaces, in which `run` is the only mixer set; None without a pattern.
+
+    Raises before anything is measured what `load_run` would raise after.
+    """
     config = read_config(path / "config.json")
     if config.method == "pretrain":
         raise ConfigError(f"{path}: a pretrain run has no teacher to compare with", "Export it and name its bundle.")
     if not RunDirectory(path).checkpoints():
         raise MambascopeError("checkpoint-missing", f"{path} holds no checkpoint.", "Train the run first.")
+    if pattern is None:
+        return None
+    entries = parse_pattern(pattern, layers)
+    if set(entries) - {"attention", f"mamba2:{RUN_SET}"}:
+        raise _bad_pattern(pattern, f"the mixers of a run are called m~{RUN_SET}")
+    replaced = [index for index, entry in enumerate(entries) if entry != "attention"]
+    missing = sorted(set(replaced) - set(config.layers))
+    if missing:
+        raise _bad_pattern(pattern, f"the run has no mixer for layer {missing[0]}")
+    return replaced
 
 
-def load_run(teacher: Llama, path: Path, codec: str) -> Llama:
-    """The newest checkpoint of a run with all its layers replaced, or the draft that it trained; matrices rounded to
-    `codec` ("f32": as they are)."""
+def load_run(teacher: Llama, path: Path, codec: str, replaced: Sequence[int] | None = None) -> Llama:
+    """The newest checkpoint of a run with `replaced` layers (none given: all that it has trained so far) replaced, or
+    the draft that it trained; matrices rounded to `codec` ("f32": as they are)."""
     config = read_config(path / "config.json")
     state = RunDirectory(path).require_checkpoint()["stage"]
     if config.method == "draft":
         return load_draft_run(teacher, config, state, codec)
+    # A pipeline that has not come to its last stage has not the mixers of all of its layers yet.
+    held = [i for i in config.layers if f"model.layers.{i}.mamba.in_proj.weight" in state]
+    replaced = held if replaced is None else replaced
+    missing = sorted(set(replaced) - set(held))
+    if missing or not held:
+        what = f"no mixer of layer {missing[0]}" if missing else "no mixers"
+        raise MambascopeError("checkpoint-missing", f"The checkpoint of {path} holds {what} yet.", "Train the run on.")
     model = copy.deepcopy(teacher)
-    add_student_mixers(model, config)
-    load_student_state(model, config.layers, state)
-    for index in config.layers:
+    add_student_mixers(model, config.model_copy(update={"layers": held}))
+    load_student_state(model, held, state)
+    for index in held:
         mamba = model.mamba(index)
         # Rounded once here: through the module's own codec they would be rounded again in every step of decoding.
         mamba.codec = None
         for linear in (mamba.in_proj, mamba.out_proj):
             linear.weight.data = straight_through(linear.weight.data, None if codec == "f32" else codec)
-    replaced = set(config.layers)
     model.use(["mamba2" if i in replaced else "attention" for i in range(model.arch.num_hidden_layers)])
     return model
 
