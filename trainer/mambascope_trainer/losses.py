@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .mixers.scan_triton import triton_available
+from .mixers.triton_launch import triton_available
 
 #: Tokens whose logits exist at a time, and on CUDA: larger chunks fill the GPU, and it has the memory.
 CHUNK_TOKENS = 4096

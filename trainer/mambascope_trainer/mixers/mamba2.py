@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..bundle.manifest import Architecture
 from ..model.config import Mamba2Config
+from .elementwise import conv_triton, kernels_serve
 from .joint_linear import joint_linear
 from .quantise import straight_through
 from .scan import Backend, scan
@@ -25,6 +26,8 @@ def causal_conv(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor | None = N
     A sum of shifted products rather than a convolution call: it fuses, and cuDNN's depthwise kernels are slower here.
     `past` (b, channels, kernel-1) holds the inputs before the first token.
     """
+    if past is None and kernels_serve(x):
+        return conv_triton(x, weight, bias)
     kernel, length = weight.shape[1], x.shape[1]
     padded = (
         F.pad(x, (0, 0, kernel - 1, 0)) if past is None else torch.cat([past.transpose(1, 2).to(x.dtype), x], dim=1)

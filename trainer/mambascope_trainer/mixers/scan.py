@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .scan_triton import scan_triton, triton_applies, triton_available
+from .scan_triton import scan_triton, triton_applies
+from .triton_launch import triton_available
 
 Backend = Literal["auto", "loop", "chunked", "triton", "fla"]
 
@@ -106,11 +107,6 @@ _mark_constant: Callable[[Callable[..., bool]], Callable[..., bool]] = torch.com
 
 
 @_mark_constant
-def _choose_triton() -> bool:
-    return triton_available()
-
-
-@_mark_constant
 def _choose_fla(device: int, needs_gradient: bool) -> bool:
     return fla_is_safe(device, needs_gradient)
 
@@ -149,7 +145,7 @@ def scan(
 def _choose(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor) -> Backend:
     if not C.is_cuda or C.shape[1] == 1:
         return "chunked"
-    if triton_applies(C, v) and _choose_triton():
+    if triton_applies(C, v) and triton_available():
         return "triton"
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (C, B, v, log_decay))
     return "fla" if _choose_fla(C.device.index or 0, needs_gradient) else "chunked"

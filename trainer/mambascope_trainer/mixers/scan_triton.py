@@ -7,13 +7,12 @@ state is float32. CUDA, or Triton's interpreter on the CPU.
 
 from __future__ import annotations
 
-import importlib.util
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .triton_launch import device_of
 
 SIZES = (16, 32, 64, 128)
 CHUNK = 64
@@ -21,12 +20,6 @@ CHUNK = 64
 FORWARD = {"num_warps": 4, "num_stages": 2}
 ADJOINT = {"num_warps": 4, "num_stages": 2}
 BACKWARD = {"num_warps": 4, "num_stages": 1}
-
-
-@cache
-def triton_available() -> bool:
-    """Whether Triton can be imported."""
-    return importlib.util.find_spec("triton") is not None
 
 
 def triton_applies(C: Tensor, v: Tensor) -> bool:
@@ -52,11 +45,6 @@ def _precision(x: Tensor) -> str:
     return "ieee" if x.dtype == torch.float32 else "tf32"
 
 
-def _device_of(x: Tensor) -> AbstractContextManager[object]:
-    """Triton launches on the current device, which need not be the tensors'."""
-    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
-
-
 def _rows(x: Tensor) -> Tensor:
     """`x` with consecutive entries along the last dimension."""
     return x if x.stride(-1) == 1 else x.contiguous()
@@ -77,7 +65,7 @@ def _scan(
 
     C, B, v = _rows(C), _rows(B), _rows(v)
     y, last, starts = _scan_like(C, B, v, log_decay, state, keep_starts)
-    with _device_of(C):
+    with device_of(C):
         forward_kernel[(C.shape[0] * C.shape[2],)](
             C, B, v, log_decay, last if state is None else state.contiguous(), y, last, starts,
             *_launch_arguments(C, B, v, log_decay),
@@ -112,7 +100,7 @@ def _scan_backward(
     dC, dB, dv, dlog_decay, dstate = _scan_backward_like(C, B, v, log_decay, starts, dy, dlast)
     (batch, length, heads, n), p, precision = C.shape, v.shape[-1], _precision(C)
     ends = torch.empty_like(starts)
-    with _device_of(C):
+    with device_of(C):
         adjoint_kernel[(batch * heads,)](
             C, log_decay, dy, dstate if dlast is None else dlast.contiguous(), ends, dstate,
             length, heads, *C.stride()[:3], *log_decay.stride(),

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ..bundle.manifest import Architecture
 from ..mixers.attention import Attention, rotary_table
-from ..mixers.joint_linear import project
+from ..mixers.elementwise import kernels_serve, swiglu_triton
+from ..mixers.joint_linear import project, project_together
 from ..mixers.mamba2 import Mamba2
 from .config import Mamba2Config
 
@@ -45,8 +46,13 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(arch.intermediate_size, arch.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = project(x, (self.gate_proj, self.up_proj))
-        out: Tensor = self.down_proj(F.silu(gate) * up)
+        projections = (self.gate_proj, self.up_proj)
+        if kernels_serve(x):
+            inner = swiglu_triton(project_together(x, projections))
+        else:
+            gate, up = project(x, projections)
+            inner = F.silu(gate) * up
+        out: Tensor = self.down_proj(inner)
         return out
 
 
