@@ -15,7 +15,9 @@ from samples import ARCHITECTURE
 from transformers import PreTrainedTokenizerFast
 
 from mambascope_trainer.bundle import decode, encode
+from mambascope_trainer.bundle.codecs import unpack_nibbles
 from mambascope_trainer.cli import main
+from mambascope_trainer.exporters.four_bits import quantise
 from mambascope_trainer.exporters.onnx_folder import write_onnx
 from mambascope_trainer.exporters.source import ExportSource, from_bundle
 
@@ -113,18 +115,62 @@ def test_a_left_padded_row_is_the_row_alone(family: Path, tmp_path: Path, patter
     np.testing.assert_allclose(logits[1:], expected(source, ids[1:]), atol=1e-4)
 
 
-@pytest.mark.parametrize(("precision", "codec", "head"), [("q8", "q8_0", "q8_0"), ("q4", "q4_0", "q8_0")])
-def test_block_formats_are_the_codecs_values(
-    family: Path, tmp_path: Path, precision: str, codec: str, head: str
+def dequantised(file: Path) -> dict[str, Any]:
+    """The matrices that a graph holds in blocks, (N, K) float32, by MatMulNBits' definition."""
+    weights = {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(file).graph.initializer}
+    found = {}
+    for name in (key.removesuffix(".codes") for key in weights if key.endswith(".codes")):
+        codes, scales = weights[f"{name}.codes"], weights[f"{name}.scales"][..., None]
+        zero: Any = 128
+        if codes.shape[2] == 16:
+            codes = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:2], 32)
+            zero = 8
+            if f"{name}.zero_points" in weights:
+                packed = weights[f"{name}.zero_points"]
+                pairs = np.stack([packed & 15, packed >> 4], axis=-1).reshape(len(packed), -1)
+                zero = pairs[:, : codes.shape[1], None].astype(np.float32)
+        found[name] = (scales * (codes.astype(np.float32) - zero)).reshape(len(codes), -1).astype(np.float32)
+    return found
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("q8", 1 / 127), ("q4", 1 / 6)])
+def test_block_formats_compute_with_the_values_that_they_hold(
+    family: Path, tmp_path: Path, precision: str, bound: float
 ) -> None:
-    source, session = exported(family, tmp_path / "out", PATTERNS[4], precision)
-    with torch.no_grad():
-        for name, parameter in source.model.named_parameters():
-            if name.endswith(("_proj.weight", "embed_tokens.weight")) and parameter.shape[1] % 32 == 0:
-                chosen = head if "embed" in name else codec
-                parameter.copy_(torch.from_numpy(decode(encode(parameter.numpy(), chosen))))
+    source, session = exported(family, tmp_path / "out", PATTERNS[1], precision)
+    (file,) = (tmp_path / "out" / "onnx").iterdir()
+    stored = dequantised(file)
+    assert len(stored) == 1 + 2 * 3 + 3 * 2  # the embedding, two matrices a mixer, two an MLP
+    state = source.model.state_dict()
+    for name, values in stored.items():
+        parts = {"qkv_proj": "q_proj k_proj v_proj", "gate_up_proj": "gate_proj up_proj"}
+        joined = next((key for key in parts if key in name), None)
+        keys = [name.replace(joined, part) for part in parts[joined].split()] if joined else [name]
+        own = [state[key.removeprefix("model.")] for key in keys]
+        whole = np.concatenate([item.numpy() for item in own])
+        largest = np.abs(whole).reshape(len(whole), -1, 32).max(axis=2).repeat(32, axis=1)
+        assert (np.abs(values - whole) <= largest * bound).all(), name
+        for item, part in zip(own, np.split(values, np.cumsum([len(x) for x in own])[:-1]), strict=True):
+            item.copy_(torch.from_numpy(part))
     logits, _ = session.run(IDS, np.ones_like(IDS), session.empty(2))
     np.testing.assert_allclose(logits, expected(source, IDS), atol=1e-3)
+
+
+def test_four_bits_keep_what_was_rounded_before_and_err_less_than_the_codec() -> None:
+    weight = np.random.default_rng(2).normal(size=(24, 96)).astype(np.float32)
+    plain = decode(encode(weight, "q4_0"))
+    rounded = quantise(plain)
+    assert rounded.zeros is None
+    np.testing.assert_array_equal(unpack_nibbles(rounded.codes), unpack_nibbles(encode(plain, "q4_0").parts["q"]))
+    skewed = weight + np.repeat(np.random.default_rng(3).normal(size=(24, 3)), 32, axis=1).astype(np.float32)
+    found = quantise(skewed)
+    assert found.zeros is not None
+    zeros = np.stack([found.zeros & 15, found.zeros >> 4], axis=-1).reshape(24, 4)[:, :3, None].astype(np.float32)
+    values = (found.scales[..., None] * (unpack_nibbles(found.codes).astype(np.float32) - zeros)).reshape(24, 96)
+    error, codec = ((values - skewed) ** 2).mean(), ((decode(encode(skewed, "q4_0")) - skewed) ** 2).mean()
+    assert error < 0.6 * codec
+    empty = quantise(np.zeros((2, 32), np.float32))
+    assert not empty.scales.any()
 
 
 def test_half_precision_is_near(family: Path, tmp_path: Path) -> None:

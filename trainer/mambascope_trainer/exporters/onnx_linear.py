@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bundle.codecs import BLOCK, encode
+from .four_bits import quantise
 from .onnx_graph import CONTRIB, DType, OnnxGraph
 
 F32 = npt.NDArray[np.float32]
 
-#: Codec of the projections, and of the embedding with the LM head: four bits there cost too much.
-BLOCK_CODECS = {"q8": ("q8_0", "q8_0"), "q4": ("q4_0", "q8_0")}
+#: Bits of the projections, and of the embedding with the LM head: four bits there cost too much.
+BLOCK_BITS = {"q8": (8, 8), "q4": (4, 8)}
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,16 @@ class Linear:
 
     def product(self, x: str, name: str, weight: F32, y: str) -> str:
         """x (…, K) times the transpose of `weight` (N, K)."""
-        codec = BLOCK_CODECS[self.precision][0] if self._in_blocks(weight) else None
-        if codec is not None:
-            return self._block_product(x, name, weight, codec, y)
+        if self._in_blocks(weight):
+            return self._block_product(x, name, weight, BLOCK_BITS[self.precision][0], y)
         return self.graph.node("MatMul", [x, self.graph.weight(f"{name}.transposed", weight.T, self.dtype)], y)
 
     def rows(self, ids: str, name: str, weight: F32, y: str) -> str:
         """Rows of `weight` (V, D) for ids (b, T): (b, T, D)."""
         if not self._in_blocks(weight):
             return self.graph.node("Gather", [self.graph.weight(name, weight, self.dtype), ids], y, axis=0)
-        codec = BLOCK_CODECS[self.precision][1]
-        codes, scales, bits = self._blocks(name, weight, codec)
+        bits = BLOCK_BITS[self.precision][1]
+        codes, scales = self._blocks(name, weight, bits)
         # The gather takes codes and scales of two dimensions, the product codes of three.
         flat = self.graph.node("Reshape", [codes, self.graph.integers(0, -1)], f"{name}/codes")
         attributes = {"bits": bits, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
@@ -49,28 +51,31 @@ class Linear:
     def head(self, x: str, name: str, weight: F32, y: str) -> str:
         """x (b, T, D) times the transpose of the LM head (V, D); a tied head is the embedding, stored once."""
         if self._in_blocks(weight):
-            return self._block_product(x, name, weight, BLOCK_CODECS[self.precision][1], y)
+            return self._block_product(x, name, weight, BLOCK_BITS[self.precision][1], y)
         transposed = self.graph.node("Transpose", [self.graph.weight(name, weight, self.dtype)], f"{name}/transposed")
         return self.graph.node("MatMul", [x, transposed], y)
 
     def _in_blocks(self, weight: F32) -> bool:
-        return self.precision in BLOCK_CODECS and weight.shape[1] % BLOCK == 0
+        return self.precision in BLOCK_BITS and weight.shape[1] % BLOCK == 0
 
-    def _blocks(self, name: str, weight: F32, codec: str) -> tuple[str, str, int]:
-        """Names of the codes (N, K/32, bytes a block) and scales (N, K/32), and the bits of a code."""
-        bits = {"q8_0": 8, "q4_0": 4}[codec]
-        codes, scales = f"{name}.codes", f"{name}.scales"
-        if not self.graph.has(codes):
-            parts = encode(weight, codec).parts
+    def _blocks(self, name: str, weight: F32, bits: int) -> list[str]:
+        """Names of the codes (N, K/32, bytes a block), the scales (N, K/32), and the zero points if there are any."""
+        graph, names = self.graph, [f"{name}.codes", f"{name}.scales", f"{name}.zero_points"]
+        if not graph.has(names[0]):
             rows, blocks = weight.shape[0], weight.shape[1] // BLOCK
-            self.graph.weight(codes, parts["q"].reshape(rows, blocks, -1), np.uint8)
-            self.graph.weight(scales, parts["scale"], np.float32)
-        return codes, scales, bits
+            if bits == 4:
+                found = quantise(weight)
+                if found.zeros is not None:
+                    graph.weight(names[2], found.zeros, np.uint8)
+                parts: Mapping[str, npt.NDArray[Any]] = {"q": found.codes, "scale": found.scales}
+            else:
+                parts = encode(weight, "q8_0").parts
+            graph.weight(names[0], parts["q"].reshape(rows, blocks, -1), np.uint8)
+            graph.weight(names[1], parts["scale"], np.float32)
+        return [item for item in names if graph.has(item)]
 
-    def _block_product(self, x: str, name: str, weight: F32, codec: str, y: str) -> str:
-        codes, scales, bits = self._blocks(name, weight, codec)
+    def _block_product(self, x: str, name: str, weight: F32, bits: int, y: str) -> str:
         rows, columns = weight.shape
+        inputs = [x, *self._blocks(name, weight, bits)]
         # No accuracy_level: it would let the product round the activations to eight bits.
-        return self.graph.node(
-            "MatMulNBits", [x, codes, scales], y, CONTRIB, K=columns, N=rows, bits=bits, block_size=BLOCK
-        )
+        return self.graph.node("MatMulNBits", inputs, y, CONTRIB, K=columns, N=rows, bits=bits, block_size=BLOCK)
