@@ -289,3 +289,16 @@ def test_a_pattern_becomes_a_variant(models: Path, trained: tuple[Path, Llama], 
     assert (variant.title, variant.layers) == ("67% attention", ("attention", "attention", "mamba2:mine"))
     assert main([*named, "--pattern", "a.m~mine.a"]) == 1  # the set has no layer 1
     assert main([*named, "--pattern", "a2"]) == 1
+
+
+def test_a_set_with_other_layers_takes_the_place_of_an_older_one(models: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tiny"
+    for layers in ([0, 2], [1]):
+        config = run_config(models, data, layers=layers)
+        run = tmp_path / f"run{layers[0]}"
+        _, loop = stage_after(config, run)
+        loop.directory.write_config(parse(config).model_dump())
+        assert export(run, out, "--fallback", str(models / "tiny"), "--set", "mine", "--codec", "q4_0") == 0
+    bundle = Bundle.open([out, models / "tiny"])
+    assert bundle.variant("mine").layers == ("attention", "mamba2:mine", "attention")
+    assert verify_bundle(bundle, Progress(None)) == []

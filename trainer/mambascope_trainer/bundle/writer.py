@@ -141,7 +141,7 @@ class BundleWriter:
     ) -> None:
         """Writes a Mamba-2 mixer set (full tensor names, see the contracts) and lists it.
 
-        Raises `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
+        Variants that used an older set of that name in layers which the new one lacks are dropped. Raises `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
         """
         if name in self.manifest.mixer_sets and not replace_existing:
             raise MambascopeError(
@@ -151,7 +151,13 @@ class BundleWriter:
             )
         files, entries = _write_tensors(self.folder, f"mixers-{name}", tensors, storage or Storage())
         mixer_set = MixerSet("mamba2", dict(config), tuple(sorted(layers)), entries, dict(training or {}))
-        self._list_set(name, mixer_set, files, self.manifest.variants)
+        lost = {i for i in range(self.manifest.architecture.num_hidden_layers) if i not in mixer_set.layers}
+        variants = {
+            key: variant
+            for key, variant in self.manifest.variants.items()
+            if not any(entry == f"mamba2:{name}" and i in lost for i, entry in enumerate(variant.layers))
+        }
+        self._list_set(name, mixer_set, files, variants)
 
     def add_draft(
         self,
