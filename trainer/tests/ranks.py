@@ -41,7 +41,9 @@ def die() -> None:
 Event = tuple[int, int, Callable[[], None]]
 
 
-def _rank(rank: int, world: int, port: int, config: dict[str, Any], folder: Path, resume: bool, event: Event | None) -> None:
+def _rank(
+    rank: int, world: int, port: int, config: dict[str, Any], folder: Path, resume: bool, event: Event | None
+) -> None:
     torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),

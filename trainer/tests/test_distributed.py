@@ -52,7 +52,9 @@ def assert_same_curve(found: Path, expected: Path, kinds: tuple[str, ...] = ("tr
     states = [final_state(folder) for folder in (found, expected)]
     assert states[0].keys() == states[1].keys()
     for name, value in states[1].items():
-        torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(
+            states[0][name], value, rtol=1e-3, atol=2e-4, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ class TrainingLoop:
         batches = Prefetcher(
             lambda step: self.train_rows.batch(step, o.batch, ranks.rank, ranks.world),
             self.step,
-            pin=self.device.type == "cuda",
+            self.device,
         )
         try:
             while self.step < o.steps:
@@ -262,4 +262,6 @@ class TrainingLoop:
         self.directory.write_status(state, **self.progress)
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+        # A cast that is kept for the whole step would keep whole what is sharded.
+        keep = self.strategy != "fsdp"
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=keep)

@@ -37,11 +37,14 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 class Prefetcher(Iterator[Batch]):
     """Yields make(start), make(start + 1), …, up to `ahead` of them made before they are asked for.
 
-    `make` must depend on its argument alone. Its errors are raised where its batch would have come. Close it.
+    `make` must depend on its argument alone. Its errors are raised where its batch would have come. Batches for a GPU
+    are pinned. Close it.
     """
 
-    def __init__(self, make: Callable[[int], Batch], start: int, pin: bool, ahead: int = 3) -> None:
-        self._make, self._pin = make, pin
+    def __init__(self, make: Callable[[int], Batch], start: int, device: torch.device, ahead: int = 3) -> None:
+        self._make = make
+        # A new thread has GPU 0 as its own, whichever this process works on.
+        self._gpu = torch.cuda.current_device() if device.type == "cuda" else None
         self._made: queue.Queue[Batch | Exception] = queue.Queue(maxsize=ahead)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(start,), name="prefetch", daemon=True)
@@ -63,11 +66,13 @@ class Prefetcher(Iterator[Batch]):
         self._thread.join()
 
     def _run(self, step: int) -> None:
+        if self._gpu is not None:
+            torch.cuda.set_device(self._gpu)
         while not self._closed.is_set():
             item: Batch | Exception
             try:
                 item = self._make(step)
-                if self._pin:
+                if self._gpu is not None:
                     item = map_batch(item, lambda tensor: tensor.pin_memory())
             except Exception as error:
                 item = error
