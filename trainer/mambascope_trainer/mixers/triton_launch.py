@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
@@ -12,12 +13,13 @@ from torch import Tensor
 
 @cache
 def _found() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    return os.environ.get("MAMBASCOPE_TRITON") != "0" and importlib.util.find_spec("triton") is not None
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def triton_available() -> bool:
-    """Whether Triton can be imported; a constant to compiled code."""
+    """Whether Triton can be imported and MAMBASCOPE_TRITON=0 does not turn the project's kernels off; a constant to
+    compiled code."""
     return _found()
 
 
