@@ -73,3 +73,11 @@ def test_batches_are_of_like_length_and_within_the_budget(lengths: list[int], bu
 def test_an_empty_prompt_is_refused(model: Llama) -> None:
     with pytest.raises(ValueError, match="empty"):
         generate(model, [[1], []], Decoding(1), 100)
+
+
+def test_bfloat16_decodes_as_it_scores(model: Llama) -> None:
+    """Each greedy token, given those before it, is the likeliest or nearly so by float32."""
+    for prompt, answer in zip(PROMPTS, generate(model, PROMPTS, Decoding(6), 10_000, "bfloat16"), strict=True):
+        logs = naive_log_probs(model, prompt + answer)[len(prompt) - 1 : -1]
+        chosen = logs[torch.arange(6), torch.tensor(answer)]
+        assert (logs.amax(dim=-1) - chosen).max() < 0.3

@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> None:
     for record in evaluate(plan, sys.stdout):
         print(json.dumps(record, ensure_ascii=False), flush=True)
         records.append(record)
-    if plan.results is not None:
-        write_results(plan.results, quality_entries(records))
-    if plan.out is not None:
-        plan.out.parent.mkdir(parents=True, exist_ok=True)
-        plan.out.write_text(json.dumps(records, indent=1, ensure_ascii=False))
+        # Written as they come: a command that is cut off keeps what it has measured.
+        if plan.results is not None:
+            write_results(plan.results, quality_entries([record]))
+        if plan.out is not None:
+            plan.out.parent.mkdir(parents=True, exist_ok=True)
+            plan.out.write_text(json.dumps(records, indent=1, ensure_ascii=False))
 
 
 def _parsing(field: FieldInfo) -> dict[str, Any]:
