@@ -64,12 +64,10 @@ def import_hugging_face(
     names = _base_names(arch, checkpoint, hybrid)
     tokenizer = read_tokenizer(folder, config)
 
+    # A folder is named without its path, which says nothing elsewhere.
+    label = folder.resolve().name if Path(source).is_dir() else source
     description = Description(
-        family,
-        titles.title or folder.name,
-        titles.description or "",
-        titles.license or "unknown",
-        titles.source or source,
+        family, titles.title or label, titles.description or "", titles.license or "unknown", titles.source or label
     )
     storage = codecs.storage()
     with new_folder(out) as part:
@@ -77,7 +75,7 @@ def import_hugging_face(
         for done, name in enumerate(names, start=1):
             encoded[name] = storage.encode(name, checkpoint.tensor(name))
             progress.report("convert", done, len(names))
-        origin = {"kind": "imported", "source": source if folder.name != source else folder.name}
+        origin = {"kind": "imported", "source": label}
         writer = BundleWriter.create(
             part,
             description,
