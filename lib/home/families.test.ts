@@ -1,6 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { writeBundle } from "@/e2e/bundles";
 import { describeFamily, listFamilies } from "./families";
@@ -18,6 +19,7 @@ beforeAll(async () => {
   await writeBundle(models, { family: "absent", title: "Absent", seed: 3, fault: "to-fetch" });
   await writeBundle(models, { family: "future", title: "Future", seed: 4, fault: "other-version" });
   await writeBundle(models, { family: "broken", title: "Broken", seed: 5 });
+  await cp(fileURLToPath(new URL("../inference/fixtures/drafts", import.meta.url)), path.join(models, "tiny"), { recursive: true });
   await writeFile(path.join(models, "broken", "manifest.json"), "{");
 });
 
@@ -35,6 +37,10 @@ it("tells what is present, missing and unusable", async () => {
   const whole = await describeFamily("whole");
   expect(whole).toMatchObject({ chat: true, fetchable: false, problem: null, shape: { layers: 4 } });
   expect(whole?.variants.map(({ name, ready }) => [name, ready])).toEqual([["teacher", true], ["attn50", true], ["attn0", true]]);
+
+  // A draft reads the base's shard too, for the embedding.
+  const drafts = (await describeFamily("tiny"))?.variants.map(({ name, draft, ready, files }) => [name, draft, ready, files.length]);
+  expect(drafts).toEqual([["teacher", false, true, 1], ["draft2", true, true, 2], ["draft2-attention", true, true, 2]]);
 
   const short = await describeFamily("short");
   expect(short?.files.map(({ state }) => state).sort()).toEqual(["present", "present", "wrong-size"]);
