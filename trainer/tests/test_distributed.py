@@ -131,11 +131,15 @@ def test_a_failure_in_one_process_ends_all_and_is_told(models: Path, data: Path,
 def test_torchrun(models: Path, data: Path, tmp_path: Path) -> None:
     config = config_of(models, data, "random pattern", "auto")
     (tmp_path / "config.json").write_text(json.dumps(config))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["train", "--config", str(tmp_path / "config.json"), "--run-dir", str(tmp_path / "two")]
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "mambascope_trainer", "train", "--config", str(tmp_path / "config.json"), "--run-dir", str(tmp_path / "two")],
-        cwd=TRAINER, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=200,
-    )  # fmt: skip
+        [*torchrun, "-m", "mambascope_trainer", *command],
+        cwd=TRAINER,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=200,
+    )
     train(parse(config), tmp_path / "one", resume=False)
     assert_same_curve(tmp_path / "two", tmp_path / "one")
     assert status(tmp_path / "two")["state"] == "finished"

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ..errors import MambascopeError
@@ -64,7 +65,7 @@ def save_checkpoint(folder: Path, step: int, state: State, ranks: Ranks, sharded
     ranks.meet()
     if sharded:
         tensors, skeleton = _take_apart(state)
-        dcp.save(tensors, storage_writer=FileSystemWriter(part), no_dist=ranks.world == 1)
+        save(tensors, storage_writer=FileSystemWriter(part), no_dist=ranks.world == 1)
         if ranks.leads:
             _write(skeleton, part / _SKELETON)
     else:
@@ -111,7 +112,7 @@ def _read(path: Path, live: Live, ranks: Ranks) -> State:
         reader = FileSystemReader(path)
         stored = reader.read_metadata().state_dict_metadata
         tensors = {name: _target(entry, live(name)) for name, entry in stored.items()}
-        dcp.load(tensors, storage_reader=reader, no_dist=ranks.world == 1)
+        load(tensors, storage_reader=reader, no_dist=ranks.world == 1)
         whole: State = _put_together(skeleton, tensors)
         return whole
     # Mapped: a rank reads from the file only what it keeps.
@@ -177,7 +178,7 @@ def optimiser_parameters(state: Mapping[str, Any], parameters: Iterator[Tensor],
     state: a torch optimiser's, or {"parts": [...]} of several; parameters: theirs, in the order of their groups.
     """
     if "parts" in state:
-        found = {}
+        found: dict[str, Tensor] = {}
         for place, part in enumerate(state["parts"]):
             found |= optimiser_parameters(part, parameters, f"{path}/parts/{place}")
         return found

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from .config import ConfigError
@@ -27,7 +28,7 @@ class Ranks:
     Each method is a collective: every rank calls it, in the same order. With one process they cost nothing.
     """
 
-    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, store: dist.Store | None = None) -> None:
+    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, store: Store | None = None) -> None:
         self.rank, self.world, self.local_rank, self.store = rank, world, local_rank, store
 
     @property

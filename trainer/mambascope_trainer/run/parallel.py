@@ -118,16 +118,20 @@ class GradientAverage:
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scale the gradients, sharded and whole, to a global norm of at most `limit`; returns the norm before."""
     held = [p for p in parameters if p.grad is not None]
-    kinds = [[p for p in held if isinstance(p, DTensor)], [p for p in held if not isinstance(p, DTensor)]]
-    kinds = [kind for kind in kinds if kind]
-    norms = []
-    for kind in kinds:
-        norm = torch.nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])
-        norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
-    total = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.zeros(())
+    sharded, whole = [p for p in held if isinstance(p, DTensor)], [p for p in held if not isinstance(p, DTensor)]
+    kinds = [kind for kind in (sharded, whole) if kind]
+    norms = [_norm(kind) for kind in kinds]
+    if not norms:
+        return torch.zeros(())
+    total = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
     for kind in kinds:
         torch.nn.utils.clip_grads_with_norm_(kind, limit, total)
     return total
+
+
+def _norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 def separate_kinds(groups: Iterable[dict[str, object]]) -> None:

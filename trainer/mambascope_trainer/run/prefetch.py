@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import fields, replace
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -17,16 +17,22 @@ Batch = TypeVar("Batch")
 
 def map_batch(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     """The batch with each of its tensors changed."""
-    if isinstance(batch, Tensor):
-        return change(batch)
-    assert is_dataclass(batch)
     held: Any = batch
-    return replace(held, **{field.name: change(getattr(held, field.name)) for field in fields(held)})
+    changed: Any
+    if isinstance(held, Tensor):
+        changed = change(held)
+    else:
+        changed = replace(held, **{field.name: change(getattr(held, field.name)) for field in fields(held)})
+    return cast(Batch, changed)
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """`parts` micro-batches of equal size, in order."""
-    return [map_batch(batch, lambda tensor, place=place: tensor.chunk(parts)[place]) for place in range(parts)]
+
+    def part(place: int) -> Batch:
+        return map_batch(batch, lambda tensor: tensor.chunk(parts)[place])
+
+    return [part(place) for place in range(parts)]
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

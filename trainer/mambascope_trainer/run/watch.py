@@ -46,7 +46,7 @@ class Watch:
         self._written = threading.Lock()
         self._suspicious = False
         # A clone: the store's own connection is taken while another thread waits in it.
-        self._store = ranks.store.clone() if ranks.store is not None else None
+        self._store = None if ranks.store is None else ranks.store.clone()  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
 
     def __enter__(self) -> Self:
