@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
     "select": ("commands.select", "choose the layers that keep attention, greedily by the KL to the teacher"),
-    "evaluate": ("commands.evaluate", "compare hybrids with their teacher: distance, choices, needle, samples, answers"),
+    "evaluate": ("commands.evaluate", "compare hybrids with their teacher: distance, choices, needle, samples"),
     "export": ("commands.export", "write a run or a variant into a bundle, a Hugging Face folder or an ONNX folder"),
     "bench": ("commands.bench", "measure training speed on random weights"),
     "variant": ("commands.variant", "list a layer pattern of a bundle's mixer sets as a variant"),
