@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bundle.manifest import Architecture
-from .joint_linear import project
+from .elementwise import kernels_serve, rotary_triton
+from .joint_linear import project, project_together
 
 
 def rotary_table(arch: Architecture, length: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -41,7 +42,10 @@ class Attention(nn.Module):
     def project(self, u: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (b, H, T, P), keys and values (b, G, T, P); queries and keys rotated."""
         batch, length, _ = u.shape
-        parts = project(u, (self.q_proj, self.k_proj, self.v_proj))
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        if kernels_serve(u):
+            return rotary_triton(project_together(u, projections), *rotary, self.heads, self.groups)
+        parts = project(u, projections)
         q, k, v = (part.view(batch, length, -1, self.head_dim).transpose(1, 2) for part in parts)
         return rotate(q, *rotary), rotate(k, *rotary), v
 

@@ -1,6 +1,6 @@
-"""Causal convolution and SwiGLU by Triton kernels, as operators that autograd and torch.compile know.
+"""Causal convolution, SwiGLU and rotary embedding by Triton kernels, as operators of autograd and torch.compile.
 
-Both touch each value once, forward and backward; what torch.compile makes of their gradients takes several times that.
+They touch each value once, forward and backward; what torch.compile makes of their gradients takes several times that.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from .triton_launch import device_of, triton_available
 
-#: Tokens and channels a program, and values a program of SwiGLU.
+#: Tokens and channels a program, values a program of SwiGLU, tokens a program of the rotation.
 CONV_BLOCK = {"BT": 64, "BC": 64, "num_warps": 8}
 SWIGLU_BLOCK = 2048
+ROTARY_TOKENS = 64
 #: Below it launches cost more than passes over memory.
 MANY_TOKENS = 2048
 
@@ -140,3 +141,61 @@ def _swiglu_gradient(ctx: Any, dout: Tensor) -> Tensor:
 
 
 _swiglu.register_autograd(_swiglu_gradient, setup_context=_save_joint)
+
+
+def rotary_triton(joint: Tensor, cos: Tensor, sin: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """joint = [q, k, v] (b, T, (H + 2 G) P) -> q (b, H, T, P) and k (b, G, T, P), rotated by the rows of the table
+    cos, sin (T, P) of the half-split form, and v (b, G, T, P)."""
+    q, k, v = _rotary(joint, cos, sin, heads, groups)
+    return q, k, v
+
+
+@torch.library.custom_op("mambascope::rotary", mutates_args=())
+def _rotary(joint: Tensor, cos: Tensor, sin: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = _rotary_like(joint, cos, sin, heads, groups)
+    _launch_rotary(joint.contiguous(), cos, sin, q, k, v, back=False)
+    return q, k, v
+
+
+@_rotary.register_fake
+def _rotary_like(joint: Tensor, cos: Tensor, sin: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    batch, length, width = joint.shape
+    p = width // (heads + 2 * groups)
+    keys = (batch, groups, length, p)
+    return joint.new_empty(batch, heads, length, p), joint.new_empty(keys), joint.new_empty(keys)
+
+
+@torch.library.custom_op("mambascope::rotary_backward", mutates_args=())
+def _rotary_backward(dq: Tensor, dk: Tensor, dv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    djoint: Tensor = _rotary_backward_like(dq, dk, dv, cos, sin)
+    dq, dk, dv = (x if x.stride(-1) == 1 else x.contiguous() for x in (dq, dk, dv))
+    _launch_rotary(djoint, cos, sin, dq, dk, dv, back=True)
+    return djoint
+
+
+@_rotary_backward.register_fake
+def _rotary_backward_like(dq: Tensor, dk: Tensor, dv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    batch, heads, length, p = dq.shape
+    return dq.new_empty(batch, length, (heads + 2 * dk.shape[1]) * p)
+
+
+def _launch_rotary(joint: Tensor, cos: Tensor, sin: Tensor, q: Tensor, k: Tensor, v: Tensor, back: bool) -> None:
+    from .elementwise_kernels import rotary_kernel
+
+    (batch, heads, length, p), groups = q.shape, k.shape[1]
+    strides = [s for x in (q, k, v) for s in x.stride()[:3]]
+    with device_of(joint):
+        rotary_kernel[(-(-length // ROTARY_TOKENS), heads + 2 * groups, batch)](
+            joint, cos, sin, q, k, v, length, heads, groups, cos.stride(0), *strides, P=p, BT=ROTARY_TOKENS, BACK=back
+        )
+
+
+def _save_table(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(inputs[1], inputs[2])
+
+
+def _rotary_gradients(ctx: Any, dq: Tensor, dk: Tensor, dv: Tensor) -> tuple[Tensor | None, ...]:
+    return _rotary_backward(dq, dk, dv, *ctx.saved_tensors), None, None, None, None
+
+
+_rotary.register_autograd(_rotary_gradients, setup_context=_save_table)

@@ -80,3 +80,36 @@ def swiglu_backward_kernel(JOINT, DOUT, DJOINT, size, WIDTH: tl.constexpr, BLOCK
     dgate = dout * up * open_share * (1 + gate * (1 - open_share))
     tl.store(DJOINT + to_gate, dgate.to(DJOINT.dtype.element_ty), mask=at < size)
     tl.store(DJOINT + to_gate + WIDTH, (dout * gate * open_share).to(DJOINT.dtype.element_ty), mask=at < size)
+
+
+@triton.jit
+def rotary_kernel(
+    JOINT, COS, SIN, Q, K, V, length, heads, groups, table, q_b, q_h, q_t, k_b, k_h, k_t, v_b, v_h, v_t,
+    P: tl.constexpr, BT: tl.constexpr, BACK: tl.constexpr,
+):  # fmt: skip
+    """Rows [q, k, v] (b, T, (H + 2 G) P) to q (b, H, T, P) and k, v (b, G, T, P), q and k rotated; with BACK the way
+    back of their gradients."""
+    HALF: tl.constexpr = P // 2
+    head = tl.program_id(1)
+    batch = tl.program_id(2).to(tl.int64)
+    t = tl.program_id(0) * BT + tl.arange(0, BT)
+    n = tl.arange(0, HALF)
+    inside = (t < length)[:, None]
+    joint = JOINT + (batch * length + t[:, None]) * (heads + 2 * groups) * P + head * P + n[None, :]
+    if head < heads:
+        part = Q + batch * q_b + head * q_h + t[:, None] * q_t + n[None, :]
+    elif head < heads + groups:
+        part = K + batch * k_b + (head - heads) * k_h + t[:, None] * k_t + n[None, :]
+    else:
+        part = V + batch * v_b + (head - heads - groups) * v_h + t[:, None] * v_t + n[None, :]
+    source = part if BACK else joint
+    target = joint if BACK else part
+    low = tl.load(source, mask=inside, other=0.0).to(tl.float32)
+    high = tl.load(source + HALF, mask=inside, other=0.0).to(tl.float32)
+    if head < heads + groups:
+        cos = tl.load(COS + t[:, None] * table + n[None, :], mask=inside, other=0.0)
+        sin = tl.load(SIN + t[:, None] * table + n[None, :], mask=inside, other=0.0)
+        sin = -sin if BACK else sin
+        low, high = low * cos - high * sin, high * cos + low * sin
+    tl.store(target, low.to(JOINT.dtype.element_ty), mask=inside)
+    tl.store(target + HALF, high.to(JOINT.dtype.element_ty), mask=inside)
