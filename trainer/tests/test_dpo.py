@@ -9,11 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from runs import assert_same_state, final_state, metrics, parse, run_config
+from tokenizers import Tokenizer
 
 from mambascope_trainer.bundle import Bundle
+from mambascope_trainer.cli import main
 from mambascope_trainer.data.preferences import Pair, PreferencePairs, write_pairs
 from mambascope_trainer.model.load import load_teacher
 from mambascope_trainer.run.config import ConfigError
+from mambascope_trainer.run.data import open_data
 from mambascope_trainer.run.train import build_stage, train
 from mambascope_trainer.stages import token_log_probs as log_probs
 from mambascope_trainer.stages.dpo import Dpo
@@ -112,12 +115,28 @@ def test_a_few_layers_train_and_the_others_stay_as_they_start(models: Path, pair
     assert_same_state(build_stage(parse(further)).state_dict(), after)
 
 
-def test_text_pairs_are_read_with_the_familys_template(models: Path, pairs: Path, tmp_path: Path) -> None:
+def test_without_a_template_the_answer_goes_on_where_the_prompt_ends(models: Path, tmp_path: Path) -> None:
     path = tmp_path / "text.jsonl"
-    path.write_text(json.dumps({"prompt": "once", "chosen": "upon a time", "rejected": "birds"}) + "\n")
-    wanted = config(models, path)
-    with pytest.raises(Exception, match="template"):
-        train(parse(wanted), tmp_path / "run", resume=False)
+    path.write_text(json.dumps({"prompt": "Once upon", "chosen": " a time", "rejected": " birds"}) + "\n")
+    rows, _ = open_data(parse(config(models, path)))
+    batch = rows.batch(0, 1)
+    tokenizer = Tokenizer.from_file(str(models / "tiny" / "tokenizer.json"))
+    prompt, chosen = (tokenizer.encode(text).ids for text in ("Once upon", " a time"))
+    whole = [*prompt, *chosen, 0]
+    assert batch.chosen[0, : len(whole)].tolist() == whole
+    assert batch.chosen_mask[0].sum() == len(chosen) + 1
+    assert not batch.chosen_mask[0, : len(prompt) - 1].any()
+
+
+def test_pairs_of_the_grammar_begin_alike_and_end_apart(tmp_path: Path) -> None:
+    command = ["generate", "--kind", "grammar-pairs", "--rows", "20", "--seed", "1", "--out", str(tmp_path / "p.jsonl")]
+    assert main(command) == 0
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert len(lines) == 20
+    for line in lines:
+        assert line["prompt"][-1] in '.!?"'
+        assert line["chosen"] != line["rejected"]
+        assert min(len(line["chosen"]), len(line["prompt"])) > 40
 
 
 @pytest.mark.parametrize(

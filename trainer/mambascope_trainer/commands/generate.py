@@ -4,6 +4,7 @@ rows         token rows of chats and plain text
 answers      chats whose last turn is the teacher's answer (JSON lines, for `prepare`)
 preferences  pairs for DPO: the teacher's answer against a student's (JSON lines)
 stories, grammar   short stories (JSON lines)
+grammar-pairs      pairs for DPO: a story's own end against another's (JSON lines)
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from ..bundle.manifest import TensorEntry
 from ..bundle.names import split_layer
 from ..data.answers import Sampling
 from ..data.chat import ChatFormat
-from ..data.generate import RowsRequest, generate_rows, generate_stories, read_openings, write_grammar_stories
+from ..data.generate import (
+    RowsRequest,
+    generate_rows,
+    generate_stories,
+    read_openings,
+    write_grammar_pairs,
+    write_grammar_stories,
+)
 from ..data.generate_chats import ChatRequest, generate_answers, generate_preferences
 from ..data.recipe import file_digest, made_before, read_recipe, recipe_key, write_recipe
 from ..data.sampler import for_sampling
@@ -33,7 +41,9 @@ from ..run.directory import RunDirectory
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, nargs="+", help="folders of the teacher's family (not for grammar)")
-    parser.add_argument("--kind", choices=("rows", "answers", "preferences", "stories", "grammar"), required=True)
+    parser.add_argument(
+        "--kind", choices=("rows", "answers", "preferences", "stories", "grammar", "grammar-pairs"), required=True
+    )
     parser.add_argument("--out", type=Path, required=True, help="a data folder (rows) or a .jsonl file (the others)")
     parser.add_argument("--rows", type=int, required=True, help="rows or lines to make; rows in whole batches")
     parser.add_argument("--length", type=int, default=1025, help="tokens a row, or a prompt with its answer")
@@ -58,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     if options.kind == "grammar":
         write_grammar_stories(options.out, options.rows, options.seed)
+        return
+    if options.kind == "grammar-pairs":
+        write_grammar_pairs(options.out, options.rows, options.seed)
         return
     if not options.bundle:
         raise MambascopeError("usage", "Sampling needs a teacher.", "Give --bundle.")

@@ -129,6 +129,23 @@ def generate_stories(
     return kept
 
 
+def write_grammar_pairs(out: Path, count: int, seed: int) -> None:
+    """`count` preference pairs: the beginning of a grammar story, its own end, and rejected the end of another."""
+    random = Random(seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            (opening, end), (_, other) = (_halves(write_story(random)) for _ in range(2))
+            file.write(json.dumps({"prompt": opening, "chosen": end, "rejected": other}) + "\n")
+
+
+def _halves(story: str) -> tuple[str, str]:
+    """A story cut after a sentence in its middle; the second half keeps the space before it."""
+    sentences = re.split(r"(?<=[.!?])(?=\s)", story)
+    middle = len(sentences) // 2
+    return "".join(sentences[:middle]), "".join(sentences[middle:])
+
+
 def write_grammar_stories(out: Path, count: int, seed: int) -> None:
     """`count` stories of the grammar (see `story_grammar`), one JSON line each."""
     random = Random(seed)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..bundle.bundle import Bundle
 from ..data.chat import ChatFormat
 from ..data.mixture import DataSource, open_training_data
-from ..data.preferences import PreferencePairs
+from ..data.preferences import PreferencePairs, Render
 from .config import RunConfig
 
 
@@ -29,5 +29,17 @@ def _open(config: RunConfig, source: str | list[DataSource]) -> Batches:
         return open_training_data(source, config.data.seq_len, config.seed)
     assert isinstance(source, str)
     bundle = Bundle.open([Path(root) / config.family for root in config.bundle])
-    pad = bundle.manifest.special_tokens.pad
-    return PreferencePairs(Path(source), config.data.seq_len, config.seed, ChatFormat.of(bundle).pair, pad or 0)
+    chat, pad = ChatFormat.of(bundle), bundle.manifest.special_tokens.pad
+    render = chat.pair if chat.template is not None else _continuation(chat)
+    return PreferencePairs(Path(source), config.data.seq_len, config.seed, render, pad or 0)
+
+
+def _continuation(chat: ChatFormat) -> Render:
+    """Text for a teacher without a chat template: the answer goes on where the prompt ends."""
+
+    def render(messages: list[dict[str, str]], answer: str) -> tuple[list[int], list[int]]:
+        text = "".join(turn["content"] for turn in messages)
+        start = [] if chat.bos is None else [chat.bos]
+        return [*start, *chat.encode(text)], [*chat.encode(answer), chat.end_of_text]
+
+    return render
