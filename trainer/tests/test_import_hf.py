@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forms import write_forms
 from safetensors.torch import load_file, save_file
 from samples import trained_tokenizer
 from tokenizers.processors import TemplateProcessing
@@ -21,7 +22,7 @@ from mambascope_trainer.bundle.verify import verify_bundle
 from mambascope_trainer.cli import main
 from mambascope_trainer.exporters.hugging_face import write_hugging_face
 from mambascope_trainer.exporters.source import from_bundle
-from mambascope_trainer.model.load import load_teacher
+from mambascope_trainer.model.load import load_teacher, load_variant
 from mambascope_trainer.progress import Progress
 
 SHAPE: dict[str, Any] = {
@@ -105,7 +106,7 @@ def test_block_codecs(tmp_path: Path) -> None:
     assert tensors["model.layers.0.mlp.up_proj.weight"].codec == "q4_0"
     assert tensors["model.embed_tokens.weight"].codec == "q8_0"
     assert tensors["model.norm.weight"].codec == "f32"
-    assert 1e-3 < distance(model, tmp_path / "tiny")
+    assert distance(model, tmp_path / "tiny") > 1e-3
 
 
 @pytest.mark.parametrize("form", ["config", "named", "jinja"])
@@ -136,6 +137,31 @@ def test_what_is_exported_can_be_imported(tmp_path: Path) -> None:
     write_hugging_face(from_bundle([tmp_path / "tiny"], "teacher", None), tmp_path / "again")
     assert run_import(tmp_path / "again", tmp_path / "other", "--family", "tiny", "--codec", "f32") == 0
     assert distance(model, tmp_path / "other") < 1e-5
+
+
+@pytest.mark.parametrize("pattern", ["m~paper.a.m~paper", "m~discrete.m~wide.m~bare"])
+def test_an_exported_hybrid_can_be_imported(tmp_path: Path, pattern: str) -> None:
+    source = from_bundle([write_forms(tmp_path / "tiny")], None, pattern)
+    write_hugging_face(source, tmp_path / "out", shard_bytes=100_000)
+    assert run_import(tmp_path / "out", tmp_path / "again", "--codec", "f32") == 0
+    bundle = Bundle.open(tmp_path / "again")
+    assert verify_bundle(bundle, Progress(None)) == []
+    assert list(bundle.manifest.variants) == ["imported"]
+    assert len(bundle.manifest.mixer_sets) == len(set(pattern.split(".")) - {"a"})
+    with torch.no_grad():
+        assert torch.equal(load_variant(bundle, "imported")(IDS)[0], source.model(IDS)[0])
+
+
+def test_a_hybrid_with_wrong_mixers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = from_bundle([write_forms(tmp_path / "tiny")], "half", None)
+    for change, code in (({"state_size": 8}, "hf-tensors"), ({"form": "other"}, "hf-config")):
+        folder = tmp_path / code
+        write_hugging_face(source, folder)
+        mixers = json.loads((folder / "config.json").read_text())["mixers"]
+        edit_json(folder / "config.json", mixers=[mixers[0], {**mixers[1], **change}, mixers[2]])
+        assert run_import(folder, tmp_path / "again") == 1
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["code"] == code
+        assert not (tmp_path / "again").exists()
 
 
 def edit_json(path: Path, **changes: Any) -> None:

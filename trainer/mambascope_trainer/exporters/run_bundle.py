@@ -95,7 +95,7 @@ def _export_mixers(
         raise MambascopeError(
             "export-unsupported",
             "The run trained the base too (train: all), which a bundle's variants share.",
-            "Export it with --format hf or onnx, or as a family of its own: --format hf, then import-hf.",
+            "Export it with --format hf or onnx; import-hf makes a family of its own of the former.",
         )
     writer = BundleWriter.open(out, fallbacks)
     own = _own_layers(config, writer.manifest, options.others)

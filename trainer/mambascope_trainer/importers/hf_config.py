@@ -114,19 +114,32 @@ class GenerationConfig(BaseModel):
     pad_token_id: int | None = None
 
 
+def read_json(path: Path) -> Any:
+    """A JSON file's content. Raises `hf-config`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _wrong(f"There is no {path}") from None
+    except ValueError as error:
+        raise _wrong(f"{path.name} is not JSON ({error})") from None
+
+
 def read_model(path: Path, model: type[Checked]) -> Checked:
     """A JSON file as a checked object. Raises `hf-config` naming each wrong field."""
-    code = "hf-config"
-    action = "Name a folder that save_pretrained wrote, or correct the file."
+    return check_model(path.name, read_json(path), model)
+
+
+def check_model(name: str, document: Any, model: type[Checked]) -> Checked:
+    """The content of the file `name` as a checked object. Raises `hf-config` naming each wrong field."""
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise MambascopeError(code, f"There is no {path}.", action) from None
+        return model.model_validate(document)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise MambascopeError(code, f"{path.name} cannot be used: {faults}.", action) from None
-    except ValueError as error:
-        raise MambascopeError(code, f"{path.name} is not JSON ({error}).", action) from None
+        raise _wrong(f"{name} cannot be used: {faults}") from None
+
+
+def _wrong(why: str) -> MambascopeError:
+    return MambascopeError("hf-config", f"{why}.", "Name a folder that save_pretrained wrote, or correct the file.")
 
 
 def unsupported(why: str, action: str = "Choose a plain Llama, such as SmolLM2 or TinyLlama.") -> MambascopeError:

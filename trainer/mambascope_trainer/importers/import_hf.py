@@ -1,4 +1,4 @@
-"""Importing a Hugging Face folder, or a published Mamba-in-the-Llama checkpoint, as a family of its own."""
+"""Importing a Hugging Face folder, a teacher or a hybrid, as a family of its own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..errors import MambascopeError
 from ..new_folder import new_folder
 from ..progress import Progress
 from .checkpoint import Checkpoint
-from .hf_config import HuggingFaceConfig, read_model
+from .hf_config import HuggingFaceConfig, check_model, read_json, read_model
 from .hf_tokenizer import read_tokenizer
+from .hybrid import ImportedHybrid, mixer_names
 from .import_gguf import Titles
-from .mamba_in_llama import MAMBA_CONFIG, MambaConfig, MambaInLlama, training
+from .mamba_in_llama import MAMBA_CONFIG, MambaConfig, MambaInLlama
+from .own_hybrid import MODEL_TYPE, OwnConfig, OwnHybrid
 
-#: Name of the mixer set and the variant of a published hybrid.
-PUBLISHED = "published"
 _ATTENTION = re.compile(r"model\.layers\.(\d+)\.self_attn\..+")
 # Buffers that older checkpoints hold beside their weights.
 _IGNORED = re.compile(r".*\.rotary_emb\.inv_freq")
@@ -47,20 +47,29 @@ class Codecs:
 def import_hugging_face(
     source: str, family: str, out: Path, titles: Titles, codecs: Codecs, progress: Progress
 ) -> Manifest:
-    """Writes the family into the new folder `out`: base, tokenizer and the variant `teacher`, or for a published
-    hybrid its mixers and the variant `published`. Everything is checked before; nothing is left behind by a failure.
+    """Writes the family into the new folder `out`: base, tokenizer and the variant `teacher`, or of a hybrid its mixers
+    and one variant: `published` (its authors' layout) or `imported` (that of `export --format hf`).
+
+    Everything is checked before; nothing is left behind by a failure.
     """
     if not NAME_PATTERN.fullmatch(family):
         raise MambascopeError(
             "family-name", f"{family!r} cannot name a family.", "Use up to 64 letters, digits, hyphens and underscores."
         )
     folder = find_source(source)
-    config = read_model(folder / "config.json", HuggingFaceConfig)
+    document, own = read_json(folder / "config.json"), None
+    if isinstance(document, dict) and document.get("model_type") == MODEL_TYPE:
+        own = check_model("config.json", document, OwnConfig)
+        document = own.as_llama(document)
+    config = check_model("config.json", document, HuggingFaceConfig)
     arch = config.architecture()
     published = (folder / MAMBA_CONFIG).is_file()
-    mamba_config = read_model(folder / MAMBA_CONFIG, MambaConfig) if published else None
     checkpoint = Checkpoint(folder, allow_pickle=published)
-    hybrid = MambaInLlama(mamba_config, arch, checkpoint.shapes) if mamba_config is not None else None
+    hybrid: ImportedHybrid | None = None
+    if own is not None:
+        hybrid = OwnHybrid(own, arch.hidden_size, checkpoint.shapes)
+    elif published:
+        hybrid = MambaInLlama(read_model(folder / MAMBA_CONFIG, MambaConfig), arch, checkpoint.shapes)
     names = _base_names(arch, checkpoint, hybrid)
     tokenizer = read_tokenizer(folder, config)
 
@@ -85,21 +94,21 @@ def import_hugging_face(
             encoded,
             origin=origin,
         )
-        if hybrid is not None and mamba_config is not None:
-            _add_hybrid(writer, hybrid, mamba_config, checkpoint, storage)
+        if hybrid is not None:
+            _add_hybrid(writer, hybrid, checkpoint, storage)
         for fault in verify_bundle(Bundle.open(part), progress):
             raise MambascopeError("checksum-mismatch", f"{fault.file}: {fault.text}.", "Check the disk and try again.")
     return writer.manifest
 
 
-def _add_hybrid(
-    writer: BundleWriter, hybrid: MambaInLlama, config: MambaConfig, checkpoint: Checkpoint, storage: Storage
-) -> None:
-    tensors = hybrid.tensors(checkpoint.tensor, checkpoint.shapes)
-    writer.add_mixer_set(PUBLISHED, hybrid.config.model_dump(), hybrid.layers, tensors, storage, training(config))
-    replaced = set(hybrid.layers)
-    layers = [f"mamba2:{PUBLISHED}" if i in replaced else "attention" for i in range(config.n_layer)]
-    writer.add_variant(PUBLISHED, f"{1 - len(replaced) / config.n_layer:.0%} attention, as published", layers)
+def _add_hybrid(writer: BundleWriter, hybrid: ImportedHybrid, checkpoint: Checkpoint, storage: Storage) -> None:
+    layers = ["attention"] * writer.manifest.architecture.num_hidden_layers
+    for item in hybrid.sets(checkpoint.tensor, checkpoint.shapes):
+        writer.add_mixer_set(item.name, item.config.model_dump(), item.layers, item.tensors, storage, item.training)
+        for index in item.layers:
+            layers[index] = f"mamba2:{item.name}"
+    kept = layers.count("attention") / len(layers)
+    writer.add_variant(hybrid.variant, f"{kept:.0%} attention, as {hybrid.variant}", layers)
 
 
 def find_source(source: str) -> Path:
@@ -132,7 +141,7 @@ def find_source(source: str) -> Path:
         ) from error
 
 
-def _base_names(arch: Architecture, checkpoint: Checkpoint, hybrid: MambaInLlama | None) -> list[str]:
+def _base_names(arch: Architecture, checkpoint: Checkpoint, hybrid: ImportedHybrid | None) -> list[str]:
     """The base's tensors in the model's order. Raises `hf-tensors` if one is missing, unknown or of another shape."""
     replaced = set(hybrid.layers) if hybrid is not None else set()
     expected: Mapping[str, tuple[int, ...]] = {
@@ -141,7 +150,7 @@ def _base_names(arch: Architecture, checkpoint: Checkpoint, hybrid: MambaInLlama
         if (match := _ATTENTION.fullmatch(name)) is None or int(match[1]) not in replaced
     }
     ignored = {"lm_head.weight"} if arch.tie_word_embeddings else set()
-    mixers = hybrid.names(checkpoint.shapes) if hybrid is not None else set()
+    mixers = mixer_names(hybrid, checkpoint.shapes) if hybrid is not None else set()
     unknown = sorted(
         name
         for name in checkpoint.shapes

@@ -7,20 +7,19 @@ head, x and B a group a key/value head, repeated before or after the convolution
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..bundle.manifest import Architecture
 from ..bundle.mixer_shapes import mamba2_tensor_shapes
 from ..errors import MambascopeError
 from ..model.config import Mamba2Config
+from .hybrid import F32, ImportedSet, Shapes
 
 MAMBA_CONFIG = "mamba_config.json"
-F32 = npt.NDArray[np.float32]
 _KERNEL: Final = 4
 
 
@@ -57,9 +56,11 @@ class MambaConfig(BaseModel):
 class MambaInLlama:
     """A checkpoint's mixers: which layers have them, their config here, and their tensors."""
 
-    def __init__(self, config: MambaConfig, arch: Architecture, shapes: dict[str, tuple[int, ...]]) -> None:
+    variant = "published"
+
+    def __init__(self, config: MambaConfig, arch: Architecture, shapes: Shapes) -> None:
         """Raises `mixer-unsupported` saying which part cannot be expressed, or `hf-config` where the files disagree."""
-        self._arch, self._ssm = arch, config.ssm_cfg
+        self._arch, self._ssm, self._attention = arch, config.ssm_cfg, config.attn_layers
         if config.n_layer != arch.num_hidden_layers or config.d_model != arch.hidden_size:
             raise _disagree("n_layer and d_model are not those of config.json")
         if not set(config.attn_layers) <= set(range(config.n_layer)):
@@ -88,7 +89,7 @@ class MambaInLlama:
         for index in self.layers:
             self._check_layer(index, shapes)
 
-    def _check(self, config: MambaConfig, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _check(self, config: MambaConfig, shapes: Shapes) -> None:
         ssm = self._ssm
         if any(".mamba.in_proj_x." in name or ".mamba.x_proj." in name for name in shapes):
             raise _unsupported("its layers are Mamba-1 (in_proj_x), not Mamba-2")
@@ -108,7 +109,7 @@ class MambaInLlama:
         if config.d_xb % ssm.d_state or inner % config.d_xb:
             raise _unsupported(f"d_xb {config.d_xb} does not divide into heads of {ssm.d_state}")
 
-    def _check_layer(self, index: int, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _check_layer(self, index: int, shapes: Shapes) -> None:
         heads, size, groups, hidden = self._ssm.ngroups, self._ssm.d_state, self._groups, self._arch.hidden_size
         inner = heads * size
         channels = 3 * inner if self._repeated else inner + 2 * groups * size
@@ -127,17 +128,18 @@ class MambaInLlama:
                 raise _disagree(f"model.layers.{index}.mamba.{name} has the shape {list(found)}, not {list(shape)}")
 
     @staticmethod
-    def _shape(shapes: dict[str, tuple[int, ...]], index: int, name: str) -> tuple[int, ...]:
+    def _shape(shapes: Shapes, index: int, name: str) -> tuple[int, ...]:
         full = f"model.layers.{index}.mamba.{name}"
         if full not in shapes:
             raise _disagree(f"there is no tensor {full}")
         return shapes[full]
 
-    def names(self, shapes: dict[str, tuple[int, ...]]) -> set[str]:
-        """Names of the mixers' tensors in the checkpoint."""
-        return {name for name in shapes if any(name.startswith(f"model.layers.{i}.mamba.") for i in self.layers)}
+    def sets(self, read: Callable[[str], F32], shapes: Shapes) -> Iterator[ImportedSet]:
+        """One set: all its mixers have the same config."""
+        training = {"method": "The Mamba in the Llama", "attn_layers": sorted(self._attention)}
+        yield ImportedSet(self.variant, self.config, self.layers, self._tensors(read, shapes), training)
 
-    def tensors(self, read: Callable[[str], F32], shapes: dict[str, tuple[int, ...]]) -> dict[str, F32]:
+    def _tensors(self, read: Callable[[str], F32], shapes: Shapes) -> dict[str, F32]:
         """The mixers' tensors in the layout of docs/contracts.md, section 3; the arithmetic stays the same."""
         tensors: dict[str, F32] = {}
         for index in self.layers:
@@ -166,11 +168,6 @@ class MambaInLlama:
             return part.reshape(self._groups, size, -1).repeat(heads // self._groups, axis=0).reshape(inner, -1)
 
         return np.concatenate([z, repeat(x), repeat(b), rest])
-
-
-def training(config: MambaConfig) -> dict[str, Any]:
-    """What the manifest says of the mixers' making."""
-    return {"method": "The Mamba in the Llama", "attn_layers": sorted(config.attn_layers)}
 
 
 def _unsupported(why: str) -> MambascopeError:
