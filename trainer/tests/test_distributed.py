@@ -34,7 +34,13 @@ def config_of(models: Path, data: Path, case: str, strategy: str, **optimiser: A
 
 
 CASES: dict[str, dict[str, Any]] = {
-    "random pattern": {"pattern": "random", "full_probability": 0.3, "loss": {"alpha": 0.2}},
+    "random pattern": {
+        "pattern": "random",
+        "full_probability": 0.3,
+        "loss": {"alpha": 0.2},
+        "sample_every": 4,
+        "samples": {"prompts": ["Once"], "tokens": 3},
+    },
     "activations made again": {"checkpoint_activations": "layers", "mixer": {"codec": "q8_0"}},
     "align": {"method": "align"},
     "orient": {"method": "orient"},
@@ -72,8 +78,13 @@ def test_two_processes_train_as_one(
     config = config_of(models, data, case, strategy, name=optimiser)
     assert run_ranks(config, tmp_path / "two") == [0, 0]
     assert f"2 processes: {strategy}" in (tmp_path / "two" / "log.txt").read_text()
-    train(parse(config), tmp_path / "one", resume=False)
+    train(parse({**config, "checkpoint_activations": "none"}), tmp_path / "one", resume=False)
     assert_same_curve(tmp_path / "two", tmp_path / "one")
+    if config.get("sample_every"):
+        samples = [(tmp_path / name / "samples.jsonl").read_text().splitlines() for name in ("two", "one")]
+        assert len(samples[0]) == len(samples[1]) == 3
+        texts = [[json.loads(line)["text"] for line in lines] for lines in samples]
+        assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(("case", "strategy", "optimiser"), [("align", "ddp", "muon"), ("orient", "fsdp", "adamw")])

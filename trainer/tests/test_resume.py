@@ -39,7 +39,7 @@ def test_a_run_killed_again_and_again_ends_as_an_unbroken_one(
 ) -> None:
     """SIGKILL, each time a random while after a checkpoint came, wherever the run then is."""
     config = config_of(models, data, checkpoint={"sharded": sharded}, checkpoint_every=7, eval_every=25)
-    config["optimiser"]["steps"] = 150
+    config["optimiser"]["steps"] = 100
     given = tmp_path / "given.json"
     given.write_text(json.dumps(config))
     folder = tmp_path / "killed"

@@ -16,6 +16,10 @@ from ..errors import MambascopeError
 from .checkpoint import checkpoint_paths, newest_checkpoint
 
 
+#: Seconds until a file that one host wrote must be seen by the others.
+SHARED_DELAY = 60.0
+
+
 class RunDirectory:
     """Reader and writer of one run directory. Reading makes nothing; `create` makes its folders.
 
@@ -40,6 +44,15 @@ class RunDirectory:
     def write_config(self, config: dict[str, Any]) -> None:
         if self.writes:
             self._replace("config.json", json.dumps(config, indent=1))
+
+    def appears(self) -> bool:
+        """Whether this process sees the config, which rank 0 has written; a shared file system may show it late."""
+        deadline = time.monotonic() + SHARED_DELAY
+        while not (self.path / "config.json").exists():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
 
     def write_status(self, state: str, **fields: Any) -> None:
         """`state` is running, stopped, finished or failed; readers never see half a file."""

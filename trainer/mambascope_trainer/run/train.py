@@ -37,6 +37,10 @@ def train(run: RunConfig | Plan, path: Path, resume: bool) -> str:
         if not resume and ranks.share(bool(directory.checkpoints())):
             raise ConfigError(f"{path} holds checkpoints already: add --resume, or name another directory")
         directory.write_config(plan.document)
+        if ranks.any(not directory.appears()):
+            raise ConfigError(
+                f"not every process sees the run directory {path}", "Put it on a file system that all hosts share."
+            )
         training = _Training(plan, directory, ranks)
         directory.write_status("running", **training.progress)
         methods = ", ".join(dict.fromkeys(stage.config.method for stage in plan.stages))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..model.llama import Llama
@@ -59,5 +60,8 @@ class Stage(ABC):
 
 
 def mean_measures(records: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Mean over micro-batches, moved to the host in one go a measure."""
-    return {key: sum(float(r[key]) for r in records) / len(records) for key in records[0]} if records else {}
+    """Mean over micro-batches, in one transfer to the host."""
+    if not records:
+        return {}
+    table = torch.stack([torch.stack([record[key].float() for key in records[0]]) for record in records])
+    return dict(zip(records[0], table.double().mean(dim=0).tolist(), strict=True))
