@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from runs import assert_same_state, final_state, metrics, parse, run_config, stage_after, write_data
 from samples import MIXER, mixer_tensors, write_bundle
 
@@ -15,6 +17,7 @@ from mambascope_trainer.evaluation.agreement import compare_with_teacher
 from mambascope_trainer.model.load import load_teacher
 from mambascope_trainer.run.config import ConfigError, read_config
 from mambascope_trainer.run.train import build_stage, train
+from mambascope_trainer.stages.answers import AnswerMask
 from mambascope_trainer.stages.distill import Distill
 
 MIXTURE: dict[str, Any] = {
@@ -202,3 +205,51 @@ def test_a_wrong_config_says_what_is_wrong(models: Path, data: Path, tmp_path: P
     (tmp_path / "c.json").write_text(json.dumps(run_config(models, data) | changes))
     with pytest.raises(ConfigError, match=word):
         read_config(tmp_path / "c.json")
+
+
+def answers_by_hand(row: list[int], opening: list[int], end: int) -> list[bool]:
+    inside, seen, flags = False, False, []
+    for place, token in enumerate(row):
+        flags.append(inside)
+        if inside and token == end:
+            inside = False
+        if place + 1 >= len(opening) and row[place + 1 - len(opening) : place + 1] == opening:
+            inside = seen = True
+    return flags if seen else [True] * len(row)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=12, max_size=12), min_size=1, max_size=4))
+def test_answers_lie_between_their_opening_and_the_turns_end(rows: list[list[int]]) -> None:
+    for opening in ([2, 0, 1], [2, 1], [2]):
+        found = AnswerMask(opening, 2)(torch.tensor(rows))
+        assert found.tolist() == [answers_by_hand(row, opening, 2) for row in rows]
+
+
+def test_ce_of_answers_is_that_of_their_tokens_alone(models: Path, data: Path) -> None:
+    ids = TokenRows(data / "train", 16, 3).batch(0, 4)
+    opening = ids[1, 3:5].tolist()
+    end = int(ids[1, 9])
+    config = parse(run_config(models, data, loss={"alpha": 0.7}))
+    plain = build_stage(config)
+    assert isinstance(plain, Distill)
+    stage = Distill(plain.model, config, None, AnswerMask(opening, end))
+    mask = torch.tensor([answers_by_hand(row, opening, end) for row in ids.tolist()])[:, 1:]
+    assert 0 < mask.sum() < mask.numel()
+    measures = stage.train_step(ids, 0, 1.0)
+    found = [p.grad.clone() for p in stage.parameters() if p.grad is not None]
+
+    teacher = load_teacher(Bundle.open(models / "tiny"))
+    wanted = teacher(ids[:, :-1])[0].log_softmax(dim=-1).detach()
+    stage.model.use(["mamba2", "attention", "mamba2"])
+    logs = stage.model(ids[:, :-1])[0].log_softmax(dim=-1)
+    ce = -logs.gather(2, ids[:, 1:, None])[..., 0][mask].mean()
+    loss = (wanted.exp() * (wanted - logs)).sum(dim=-1).mean() + 0.7 * ce
+    torch.testing.assert_close(measures["loss"], loss.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(measures["answer_ce"], ce.detach(), rtol=1e-4, atol=1e-5)
+    for gradient, reference in zip(found, torch.autograd.grad(loss, stage.parameters()), strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-3, atol=1e-5)
+
+
+def test_answers_need_a_chat_template(models: Path, data: Path) -> None:
+    with pytest.raises(ConfigError, match=r"loss\.ce_tokens"):
+        build_stage(parse(run_config(models, data, loss={"alpha": 0.1, "ce_tokens": "answers"})))

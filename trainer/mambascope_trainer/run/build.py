@@ -10,11 +10,14 @@ from pydantic import ValidationError
 
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import Architecture
+from ..data.chat import ChatFormat
+from ..data.errors import DataError
 from ..data.mixture import open_training_data
 from ..model.llama import Llama
 from ..model.load import load_teacher
 from ..stages.activations import calibrate
 from ..stages.align import Align
+from ..stages.answers import AnswerMask
 from ..stages.base import Stage
 from ..stages.distill import Distill
 from ..stages.dpo import Dpo
@@ -71,7 +74,17 @@ def _hybrid(bundle: Bundle, config: RunConfig, device: torch.device, previous: d
             calibrate(model, wanted, rows.batch(0, CALIBRATION_ROWS).to(device)[:, :-1])
     if config.method == "align":
         return Align(model, config.layers, config.compile)
-    return (Dpo if config.method == "dpo" else Distill)(model, config, reference)
+    if config.method == "dpo":
+        return Dpo(model, config, reference)
+    return Distill(model, config, reference, _answers(bundle) if config.loss.ce_tokens == "answers" else None)
+
+
+def _answers(bundle: Bundle) -> AnswerMask:
+    try:
+        markers = ChatFormat.of(bundle).markers
+    except DataError as error:
+        raise ConfigError(f'loss.ce_tokens: "answers" needs a chat template: {error.message}') from None
+    return AnswerMask([markers.end_of_turn, *markers.to_assistant], markers.end_of_turn)
 
 
 def _add_mixers(model: Llama, config: RunConfig, previous: dict[str, Any] | None) -> list[int]:

@@ -86,6 +86,9 @@ class MixerConfig(Section):
 
 class LossConfig(Section):
     alpha: float = Field(default=0.0, ge=0, description="Weight of CE on the teacher's text (SeqKD)")
+    ce_tokens: Literal["all", "answers"] = Field(
+        default="all", description="CE of all tokens, or of those in the assistant's turns (and of rows that have none)"
+    )
     beta: float = Field(default=1.0, ge=0, description="Weight of KL(teacher || student)")
     temperature: float = Field(default=1.0, gt=0, description="Of both distributions of the KL")
 
@@ -237,6 +240,10 @@ def _rules(c: RunConfig) -> list[tuple[bool, str]]:
         (
             c.layers_trained is not None and (c.train == "all" or not end_to_end),
             'layers_trained: only distill and dpo have it, and not with train "all"',
+        ),
+        (
+            c.loss.ce_tokens == "answers" and (c.method != "distill" or not c.loss.alpha),
+            "loss.ce_tokens: only distill with loss.alpha above 0 takes the CE of answers",
         ),
         ("init" in starts[:-1], 'mixer.start_from: "init" comes last'),
         (starts == ["init"], 'mixer.start_from: leave it out to initialise all layers, or name a source before "init"'),

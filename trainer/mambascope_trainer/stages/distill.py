@@ -17,9 +17,11 @@ from torch import Tensor
 from ..losses import LossWeights, distillation_loss
 from ..model.llama import Llama
 from ..run.config import RunConfig
+from .answers import AnswerMask, answer_ce
 from .base import mean_measures
 from .hybrid import HybridStage
 from .patterns import PatternSampler
+from .token_log_probs import token_log_probs
 
 
 class Taught(NamedTuple):
@@ -33,14 +35,16 @@ class Taught(NamedTuple):
 class Distill(HybridStage):
     """KL (and CE) of the hybrid to the teacher that it is made of.
 
-    reference: see HybridStage.
+    reference: see HybridStage. answers: the tokens that CE is taken of; without it, all.
     """
 
-    def __init__(self, model: Llama, config: RunConfig, reference: Llama | None = None) -> None:
+    def __init__(
+        self, model: Llama, config: RunConfig, reference: Llama | None = None, answers: AnswerMask | None = None
+    ) -> None:
         super().__init__(model, config.layers, reference)
-        self.config = config
+        self.config, self.answers = config, answers
         loss = config.loss
-        self.weights = LossWeights(loss.alpha, loss.beta, loss.temperature)
+        self.weights = LossWeights(0.0 if answers else loss.alpha, loss.beta, loss.temperature)
         self.patterns = PatternSampler(config)
 
     def pattern_at(self, step: int) -> list[str]:
@@ -60,7 +64,11 @@ class Distill(HybridStage):
         self.model.use(pattern)
         student = self.model.hidden(ids[:, :-1], (taught.first, taught.x)).flatten(0, 1)
         labels, head = ids[:, 1:].flatten(), self.model.head_weight
-        return distillation_loss(student, taught.hidden, head, labels, self.weights, self.config.compile)
+        loss, measures = distillation_loss(student, taught.hidden, head, labels, self.weights, self.config.compile)
+        if self.answers is not None:
+            ce = answer_ce(token_log_probs(student, head, labels), self.answers(ids)[:, 1:].flatten())
+            loss, measures = loss + self.config.loss.alpha * ce, {**measures, "answer_ce": ce.detach()}
+        return loss, measures
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         replaced = self.patterns.at(step)
