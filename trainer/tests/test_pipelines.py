@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,27 @@ def test_sections_are_merged_and_lists_replaced() -> None:
     assert merged == {"a": 1, "s": {"x": [9], "y": {"z": 3, "w": 4}}, "b": {"c": 5}}
     merged["s"]["y"]["z"] = 0
     assert shared["s"] == {"x": [1, 2], "y": {"z": 3}}
+
+
+def test_two_processes_go_from_stage_to_stage_as_one_does(models: Path, data: Path, tmp_path: Path) -> None:
+    """Shards (FSDP2) whose checkpoints the next stage starts from."""
+    steps = {"steps": 3, "accumulate": 1}
+    stages = [{"method": method, "optimiser": steps} for method in ("align", "distill")]
+    config = {**mohawk(models, data, stages=stages), "parallel": {"strategy": "fsdp"}}
+    given = plan(config, tmp_path)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mambascope_trainer"]
+    arguments = ["train", "--config", str(tmp_path / "given.json"), "--run-dir", str(tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run(
+        [sys.executable, *command, *arguments], env=environment, check=True, timeout=300, capture_output=True
+    )
+    # The relative loss of alignment is that of two micro-batches.
+    given.stages[0].config.optimiser.accumulate = 2
+    train(given, tmp_path / "one", resume=False)
+    expected = final_state(tmp_path / "one")
+    assert all(path.is_dir() for path in RunDirectory(tmp_path / "two").checkpoints())
+    for name, value in final_state(tmp_path / "two").items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=2e-4)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -41,6 +41,9 @@ def build_stage(config: RunConfig, previous: dict[str, Any] | None = None) -> St
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     torch.set_float32_matmul_precision("high")
+    if config.compile:
+        # A graph a kind of layer, block of rows and micro-batch: the default of 8 would fall back to running as is.
+        torch._dynamo.config.cache_size_limit = 64
     if config.method == "pretrain":
         model = Llama(new_architecture(config))
         Pretrain.initialise(model, config.seed)
