@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from onnx import TensorProto
 
 from ..bundle.codecs import BLOCK, encode
 from .four_bits import quantise
@@ -15,8 +16,8 @@ from .onnx_graph import CONTRIB, DType, OnnxGraph
 
 F32 = npt.NDArray[np.float32]
 
-#: Bits of the projections, and of the embedding with the LM head: four bits there cost too much.
-BLOCK_BITS = {"q8": (8, 8), "q4": (4, 8)}
+#: Bits of the projections. The embedding and the LM head have eight: four cost too much there.
+BLOCK_BITS = {"q8": 8, "q4": 4}
 
 
 @dataclass(frozen=True)
@@ -34,24 +35,28 @@ class Linear:
     def product(self, x: str, name: str, weight: F32, y: str) -> str:
         """x (…, K) times the transpose of `weight` (N, K)."""
         if self._in_blocks(weight):
-            return self._block_product(x, name, weight, BLOCK_BITS[self.precision][0], y)
+            return self._block_product(x, name, weight, BLOCK_BITS[self.precision], y)
         return self.graph.node("MatMul", [x, self.graph.weight(f"{name}.transposed", weight.T, self.dtype)], y)
 
     def rows(self, ids: str, name: str, weight: F32, y: str) -> str:
         """Rows of `weight` (V, D) for ids (b, T): (b, T, D)."""
+        graph = self.graph
         if not self._in_blocks(weight):
-            return self.graph.node("Gather", [self.graph.weight(name, weight, self.dtype), ids], y, axis=0)
-        bits = BLOCK_BITS[self.precision][1]
-        codes, scales = self._blocks(name, weight, bits)
-        # The gather takes codes and scales of two dimensions, the product codes of three.
-        flat = self.graph.node("Reshape", [codes, self.graph.integers(0, -1)], f"{name}/codes")
-        attributes = {"bits": bits, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
-        return self.graph.node("GatherBlockQuantized", [flat, ids, scales], y, CONTRIB, **attributes)
+            return graph.node("Gather", [graph.weight(name, weight, self.dtype), ids], y, axis=0)
+        # Plain operators: GatherBlockQuantized is missing in the build of the runtime that transformers.js loads.
+        codes, scales = self._blocks(name, weight, 8)
+        gathered = graph.node("Gather", [codes, ids], f"{name}/codes", axis=0)
+        level = graph.node("Cast", [gathered], f"{name}/codes_float", to=TensorProto.FLOAT)
+        level = graph.node("Sub", [level, graph.weight("zero_of_eight_bits", np.float32(128))], f"{name}/levels")
+        scale = graph.node("Gather", [scales, ids], f"{name}/scales", axis=0)
+        scale = graph.node("Unsqueeze", [scale, graph.integers(3)], f"{name}/scales_wide")
+        values = graph.node("Mul", [level, scale], f"{name}/blocks")
+        return graph.node("Reshape", [values, graph.integers(0, 0, -1)], y)
 
     def head(self, x: str, name: str, weight: F32, y: str) -> str:
         """x (b, T, D) times the transpose of the LM head (V, D); a tied head is the embedding, stored once."""
         if self._in_blocks(weight):
-            return self._block_product(x, name, weight, BLOCK_BITS[self.precision][1], y)
+            return self._block_product(x, name, weight, 8, y)
         transposed = self.graph.node("Transpose", [self.graph.weight(name, weight, self.dtype)], f"{name}/transposed")
         return self.graph.node("MatMul", [x, transposed], y)
 
