@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from forms import PATTERNS, write_forms
+from forms import DRAFTS, PATTERNS, write_forms
 from samples import ARCHITECTURE
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -58,6 +58,17 @@ def test_logits_are_ours_whole_and_in_pieces(family: Path, tmp_path: Path, patte
         found.append(step.logits)
     assert largest(torch.cat(found, dim=1), ours) < tolerance
     assert cache.get_seq_length() == 70
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+@torch.no_grad()
+def test_a_draft_is_a_model_of_its_own(family: Path, tmp_path: Path, draft: str) -> None:
+    source = from_bundle([family], draft, None)
+    write_hugging_face(source, tmp_path / "out")
+    model = load(tmp_path / "out")
+    assert model.config.num_hidden_layers == 2
+    assert model.config.intermediate_size == 32
+    assert largest(model(IDS).logits, source.model(IDS)[0]) < 5e-5
 
 
 @pytest.mark.parametrize("pattern", [PATTERNS[0], PATTERNS[1], PATTERNS[4]])

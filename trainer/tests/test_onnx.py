@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from forms import PATTERNS, write_forms
+from forms import DRAFTS, PATTERNS, write_forms
 from samples import ARCHITECTURE
 from transformers import PreTrainedTokenizerFast
 
@@ -83,6 +83,15 @@ def test_logits_are_ours_at_once_and_step_by_step(family: Path, tmp_path: Path, 
             logits, past = session.run(IDS[:rows, begin:end], mask[:rows, :end], past)
             found.append(logits)
         np.testing.assert_allclose(np.concatenate(found, axis=1), ours[:rows], atol=1e-4)
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_a_draft_is_a_model_of_its_own(family: Path, tmp_path: Path, draft: str) -> None:
+    source = from_bundle([family], draft, None)
+    write_onnx(source, tmp_path / "out")
+    session = Session(tmp_path / "out" / "onnx" / "model.onnx")
+    logits, _ = session.run(IDS, np.ones_like(IDS), session.empty(2))
+    np.testing.assert_allclose(logits, expected(source, IDS), atol=1e-4)
 
 
 def test_names_shapes_and_types(family: Path, tmp_path: Path) -> None:
