@@ -25,6 +25,7 @@ from mambascope_trainer.progress import Progress
 HIDDEN, HEADS, SIZE, KV, LAYERS = 64, 4, 16, 2, 3
 INNER, SHARED = HEADS * SIZE, KV * SIZE
 ATTENTION = [1]
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 IDS = torch.randint(320, (2, 19), generator=torch.Generator().manual_seed(0))
 SSM: dict[str, Any] = {"expand": 1, "ngroups": HEADS, "d_state": SIZE}
 MAMBA: dict[str, Any] = {
@@ -109,7 +110,13 @@ def mixer_tensors(ssm: dict[str, Any], seed: int) -> dict[str, Tensor]:
     }
 
 
-def write_published(folder: Path, file: str = "model.safetensors", ssm: dict[str, Any] = SSM, **changes: Any) -> Any:
+def write_published(
+    folder: Path,
+    file: str = "model.safetensors",
+    ssm: dict[str, Any] = SSM,
+    attention: list[int] = ATTENTION,
+    **changes: Any,
+) -> Any:
     """A folder in their layout, and transformers' Llama with their mixers in the place of attention."""
     torch.manual_seed(5)
     config = LlamaConfig(
@@ -119,16 +126,19 @@ def write_published(folder: Path, file: str = "model.safetensors", ssm: dict[str
     )  # fmt: skip
     model = LlamaForCausalLM(config).eval()
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    for index in (i for i in range(LAYERS) if i not in ATTENTION):
+    for index in (i for i in range(LAYERS) if i not in attention):
         mixer = mixer_tensors(ssm, index)
         model.model.layers[index].self_attn = TheirLayer(TheirMixer(mixer, ssm))
         state = {name: value for name, value in state.items() if f"layers.{index}.self_attn." not in name}
         state |= {f"model.layers.{index}.mamba.{name}": value for name, value in mixer.items()}
     folder.mkdir()
     config.save_pretrained(folder)
-    (folder / "mamba_config.json").write_text(json.dumps({**MAMBA, "ssm_cfg": ssm, **changes}))
+    (folder / "mamba_config.json").write_text(
+        json.dumps({**MAMBA, "ssm_cfg": ssm, "attn_layers": attention, **changes})
+    )
     if file.endswith(".bin"):
-        torch.save(state, folder / file)
+        old = file.startswith("old/")
+        torch.save(state, folder / Path(file).name, _use_new_zipfile_serialization=not old)
     else:
         save_file(state, folder / file, {"format": "pt"})
     trained_tokenizer().save(str(folder / "tokenizer.json"))
@@ -144,10 +154,11 @@ def run_import(source: Path, out: Path) -> int:
     [
         ("model.safetensors", SSM),
         ("pytorch_model.bin", SSM),
+        ("old/pytorch_model.bin", SSM),
         ("model.safetensors", {**SSM, "repeat_kv_before_conv": True}),
         ("model.safetensors", {**SSM, "rmsnorm": False, "d_conv": 3, "conv_bias": False}),
     ],
-    ids=["safetensors", "pickle", "repeated before the convolution", "no norm, three taps"],
+    ids=["safetensors", "pickle", "older pickle", "repeated before the convolution", "no norm, three taps"],
 )
 @torch.no_grad()
 def test_logits_are_theirs(tmp_path: Path, file: str, ssm: dict[str, Any]) -> None:
@@ -161,6 +172,24 @@ def test_logits_are_theirs(tmp_path: Path, file: str, ssm: dict[str, Any]) -> No
     assert list(bundle.manifest.variants) == ["published"]
     assert bundle.variant("published").layers == ("mamba2:published", "attention", "mamba2:published")
     assert bundle.variant("published").title == "33% attention, as published"
+
+
+@torch.no_grad()
+def test_a_scaled_rotary_embedding_matters_to_attention_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, attention in (("half", ATTENTION), ("none", [])):
+        theirs = write_published(tmp_path / name, attention=attention)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        rope = {**LLAMA3, "rope_theta": 500000.0, "original_max_position_embeddings": 64}
+        (tmp_path / name / "config.json").write_text(json.dumps({**config, "rope_parameters": rope}))
+        if attention:
+            assert run_import(tmp_path / name, tmp_path / "tiny") == 1
+            assert "llama3" in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["message"]
+        else:
+            assert run_import(tmp_path / name, tmp_path / "tiny") == 0
+            ours = load_variant(Bundle.open(tmp_path / "tiny"), "published")
+            assert (ours(IDS)[0] - theirs(IDS, use_cache=False).logits).abs().max() < 1e-4
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,8 @@ class Checkpoint:
 
     def _read_pickle(self, file: Path, names: set[str] | None) -> None:
         try:
-            content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+            # PyTorch's older files are no archives, and cannot be mapped.
+            content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file))
         except Exception as error:  # torch raises anything between RuntimeError and UnpicklingError
             raise _damaged(file, str(error).splitlines()[0]) from error
         if not isinstance(content, dict) or not all(isinstance(item, torch.Tensor) for item in content.values()):

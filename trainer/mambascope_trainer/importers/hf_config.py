@@ -54,8 +54,11 @@ class HuggingFaceConfig(BaseModel):
             raise ValueError("without head_dim, hidden_size must be a multiple of num_attention_heads")
         return self
 
-    def architecture(self) -> Architecture:
-        """The model's shape. Raises `hf-unsupported`, saying what the models here do not compute."""
+    def architecture(self, attention: bool = True) -> Architecture:
+        """The model's shape. Raises `hf-unsupported`, saying what the models here do not compute.
+
+        attention: False if no layer has attention, so that its rotary embedding and window do not matter.
+        """
         if self.model_type not in MODEL_TYPES:
             raise unsupported(f"its model type is {self.model_type!r}, not {' or '.join(MODEL_TYPES)}")
         if self.quantization_config is not None:
@@ -65,7 +68,7 @@ class HuggingFaceConfig(BaseModel):
                 raise unsupported(f"its projections have biases ({name})")
         if self.hidden_act != "silu":
             raise unsupported(f"its MLP's activation is {self.hidden_act!r}, not 'silu'")
-        window = self.sliding_window if self.model_type == "mistral" else None
+        window = self.sliding_window if self.model_type == "mistral" and attention else None
         if window is not None and window < self.max_position_embeddings:
             raise unsupported(
                 f"its attention sees a sliding window of {window} tokens",
@@ -84,7 +87,7 @@ class HuggingFaceConfig(BaseModel):
             vocab_size=self.vocab_size,
             max_position_embeddings=self.max_position_embeddings,
             rms_norm_eps=self.rms_norm_eps,
-            rope_theta=self._rope_theta(),
+            rope_theta=self._rope_theta() if attention else 10000.0,
             tie_word_embeddings=self.tie_word_embeddings,
         )
 

@@ -62,14 +62,14 @@ def import_hugging_face(
         own = check_model("config.json", document, OwnConfig)
         document = own.as_llama(document)
     config = check_model("config.json", document, HuggingFaceConfig)
-    arch = config.architecture()
-    published = (folder / MAMBA_CONFIG).is_file()
-    checkpoint = Checkpoint(folder, allow_pickle=published)
+    mamba = read_model(folder / MAMBA_CONFIG, MambaConfig) if (folder / MAMBA_CONFIG).is_file() else None
+    arch = config.architecture(attention=mamba is None or bool(mamba.attn_layers))
+    checkpoint = Checkpoint(folder, allow_pickle=mamba is not None)
     hybrid: ImportedHybrid | None = None
     if own is not None:
         hybrid = OwnHybrid(own, arch.hidden_size, checkpoint.shapes)
-    elif published:
-        hybrid = MambaInLlama(read_model(folder / MAMBA_CONFIG, MambaConfig), arch, checkpoint.shapes)
+    elif mamba is not None:
+        hybrid = MambaInLlama(mamba, arch, checkpoint.shapes)
     names = _base_names(arch, checkpoint, hybrid)
     tokenizer = read_tokenizer(folder, config)
 
