@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -44,13 +46,17 @@ Event = tuple[int, int, Callable[[], None]]
 def _rank(
     rank: int, world: int, port: int, config: dict[str, Any], folder: Path, resume: bool, event: Event | None
 ) -> None:
-    torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
+    _train(config, folder, resume, event)
+
+
+def _train(config: dict[str, Any], folder: Path, resume: bool, event: Event | None) -> None:
+    torch.set_num_threads(1)
     watch.SUSPECT = 2.0
-    plain = TrainingLoop._step
+    rank, plain = int(os.environ["RANK"]), TrainingLoop._step
 
     def step(self: TrainingLoop, batch: Any) -> torch.Tensor:
         if event is not None and (rank, self.step) == event[:2]:
@@ -84,3 +90,8 @@ def run_ranks(
         process.kill()
     assert None not in codes, "a rank hangs"
     return [code for code in codes if code is not None]
+
+
+if __name__ == "__main__":  # under torchrun: rank 1 is killed in the fourth step, the first time
+    first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+    _train(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), False, (1, 3, die) if first else None)

@@ -139,21 +139,34 @@ def test_a_failure_in_one_process_ends_all_and_is_told(models: Path, data: Path,
     assert said["message"] in (tmp_path / "log.txt").read_text()
 
 
+def torchrun(*arguments: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+    path = os.pathsep.join([str(TRAINER), str(TRAINER / "tests")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    subprocess.run(command, env=environment, check=True, timeout=200)
+
+
 def test_torchrun(models: Path, data: Path, tmp_path: Path) -> None:
     config = config_of(models, data, "random pattern", "auto")
     (tmp_path / "config.json").write_text(json.dumps(config))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["train", "--config", str(tmp_path / "config.json"), "--run-dir", str(tmp_path / "two")]
-    subprocess.run(
-        [*torchrun, "-m", "mambascope_trainer", *command],
-        cwd=TRAINER,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
-        timeout=200,
-    )
+    torchrun("-m", "mambascope_trainer", *command)
     train(parse(config), tmp_path / "one", resume=False)
     assert_same_curve(tmp_path / "two", tmp_path / "one")
     assert status(tmp_path / "two")["state"] == "finished"
+
+
+def test_torchrun_starts_a_run_again_in_which_a_process_was_killed(models: Path, data: Path, tmp_path: Path) -> None:
+    config = config_of(models, data, "random pattern", "fsdp") | {"checkpoint_every": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    torchrun(
+        "--max-restarts", "1", str(TRAINER / "tests" / "ranks.py"), str(tmp_path / "config.json"), str(tmp_path / "two")
+    )
+    log = (tmp_path / "two" / "log.txt").read_text()
+    assert "failed: rank 1: " in log
+    assert "resumed at step 2" in log
+    train(parse(config), tmp_path / "one", resume=False)
+    assert_same_curve(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.parametrize(("world", "strategy", "words"), [(3, "ddp", "batch is 4"), (2, "none", "parallel.strategy")])

@@ -15,7 +15,6 @@ from typing import Any
 from ..errors import MambascopeError
 from .checkpoint import checkpoint_paths, newest_checkpoint
 
-
 #: Seconds until a file that one host wrote must be seen by the others.
 SHARED_DELAY = 60.0
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,9 +14,10 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import Store
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
+from ..errors import MambascopeError
 from .config import ConfigError
 
 T = TypeVar("T")
@@ -95,9 +99,33 @@ def joined(device: str) -> Iterator[Ranks]:
             )
         torch.cuda.set_device(local_rank)
     store, rank, world = next(iter(rendezvous("env://", rank, world)))
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=world, timeout=TIMEOUT
-    )
+    store = PrefixStore(_name_of_start(store, rank, world), store)
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     yield Ranks(rank, world, local_rank, store)
     # After a failure the others may never come here: leave without a farewell then.
     dist.destroy_process_group()
+
+
+def _name_of_start(store: Store, rank: int, world: int) -> str:
+    """A name that the processes of this start share, and no other start has.
+
+    Where torchrun starts all processes again, the store still holds what those before them wrote, addresses too, and
+    the hosts' counts of restarts may differ. So every process writes a name of its own, rank 0 the list of them, and
+    the list counts once all whom it names are alive to say so.
+    """
+    mine, told = uuid.uuid4().hex, set()
+    store.set(f"mambascope/start/{rank}", mine)
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
+    while time.monotonic() < deadline:
+        if rank == 0:
+            names = [store.get(f"mambascope/start/{other}").decode() for other in range(world)]
+            store.set("mambascope/start", ",".join(names))
+        listed = store.get("mambascope/start").decode()
+        if mine in listed:
+            count = store.add(f"mambascope/start/{listed}", 0 if listed in told else 1)
+            told.add(listed)
+            if count == world:
+                return f"mambascope/{hashlib.sha256(listed.encode()).hexdigest()}"
+        time.sleep(0.05)
+    raise MambascopeError("processes-missing", f"Not all {world} processes came.", "Look into the logs of every host.")

@@ -21,9 +21,9 @@ from .distributed import Ranks
 
 INTERVAL = 0.5
 #: Seconds without a count after which a rank is lost: once another sign of trouble was seen, and without one.
-SUSPECT, SILENT = 5.0, 300.0
+SUSPECT, SILENT = 12.0, 300.0
 #: Seconds that a failed rank waits for rank 0 to have written why.
-GRACE = 15.0
+GRACE = 20.0
 
 _FAILURE, _WRITTEN = "mambascope/failure", "mambascope/written"
 
