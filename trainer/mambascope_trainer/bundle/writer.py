@@ -97,7 +97,7 @@ class BundleWriter:
     ) -> BundleWriter:
         """Writes a family of its own: base tensors, tokenizer.json and tokenizer_config.json, the variant `teacher`.
 
-        `origin` says where the base comes from (default: shipped). A base without some layers' attention has no teacher.
+        `origin` is where the base comes from (default: shipped). A base without some layers' attention has no teacher.
         """
         target, names = Path(folder), TokenizerFiles()
         files: dict[str, FileInfo] = {}
