@@ -10,7 +10,9 @@ import os
 import pickle
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,8 @@ def save_checkpoint(folder: Path, step: int, state: State, ranks: Ranks, sharded
     ranks.meet()
     if sharded:
         tensors, skeleton = _take_apart(state)
-        save(tensors, storage_writer=FileSystemWriter(part), no_dist=ranks.world == 1)
+        with _quiet():
+            save(tensors, storage_writer=FileSystemWriter(part), no_dist=ranks.world == 1)
         if ranks.leads:
             _write(skeleton, part / _SKELETON)
     else:
@@ -106,13 +109,22 @@ def newest_checkpoint(
     return None
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the remark that a single process is one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
 def _read(path: Path, live: Live, ranks: Ranks) -> State:
     if path.is_dir():
         skeleton: State = torch.load(path / _SKELETON, map_location="cpu", weights_only=True)
         reader = FileSystemReader(path)
         stored = reader.read_metadata().state_dict_metadata
         tensors = {name: _target(entry, live(name)) for name, entry in stored.items()}
-        load(tensors, storage_reader=reader, no_dist=ranks.world == 1)
+        with _quiet():
+            load(tensors, storage_reader=reader, no_dist=ranks.world == 1)
         whole: State = _put_together(skeleton, tensors)
         return whole
     # Mapped: a rank reads from the file only what it keeps.
@@ -131,7 +143,7 @@ def _target(entry: object, live: DTensor | None) -> Tensor:
 
 def _placed(tensor: Tensor, live: DTensor | None) -> Tensor:
     if live is None or live.shape != tensor.shape:
-        return tensor
+        return tensor.clone()  # not mapped: the file is dropped when newer ones come
     mesh = live.device_mesh
     return distribute_tensor(tensor.to(mesh.device_type), mesh, live.placements, src_data_rank=None)
 

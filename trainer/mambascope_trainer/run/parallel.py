@@ -73,7 +73,8 @@ def _shard(model: Llama, world: int, device: torch.device) -> None:
     fully_shard(model, mesh=mesh, ignored_params={p for p in model.parameters() if p not in sharded})
     register_fsdp_forward_method(model, "hidden")
     # The first pass makes the model the root of its units; stages that call a mixer by itself come later.
-    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+    precision = torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"), precision:
         model.hidden(torch.zeros(1, 1, dtype=torch.long, device=device))
 
 
