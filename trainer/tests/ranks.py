@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-from runs import parse
+from runs import final_state, metrics, parse
 
 from mambascope_trainer.run import watch
 from mambascope_trainer.run.loop import TrainingLoop
@@ -90,6 +91,21 @@ def run_ranks(
         process.kill()
     assert None not in codes, "a rank hangs"
     return [code for code in codes if code is not None]
+
+
+def assert_same_curve(found: Path, expected: Path, kinds: tuple[str, ...] = ("train", "eval")) -> None:
+    """The same lines but for the rounding of sums in another order, and the same trained values at the end."""
+    lines = [[record for record in metrics(folder) if record["kind"] in kinds] for folder in (found, expected)]
+    assert len(lines[0]) == len(lines[1]) > 2
+    for one, other in zip(*lines, strict=True):
+        assert one.pop("kind") == other.pop("kind")
+        assert one == pytest.approx(other, rel=2e-4, abs=2e-5)
+    states = [final_state(folder) for folder in (found, expected)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[1].items():
+        torch.testing.assert_close(
+            states[0][name], value, rtol=1e-3, atol=2e-4, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 if __name__ == "__main__":  # under torchrun: rank 1 is killed in the fourth step, the first time

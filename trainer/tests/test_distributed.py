@@ -1,16 +1,13 @@
 """Two processes train as one does: replicas and shards, both optimisers, checkpoints of one resumed by the other."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from ranks import die, fail, run_ranks, stop
-from runs import final_state, metrics, parse, run_config, status, write_data
+from ranks import assert_same_curve, die, fail, run_ranks, stop
+from runs import parse, run_config, status, write_data
 from samples import ARCHITECTURE
 
 from mambascope_trainer.run.directory import RunDirectory
@@ -18,7 +15,6 @@ from mambascope_trainer.run.distributed import Ranks
 from mambascope_trainer.run.loop import StopRequest, TrainingLoop
 from mambascope_trainer.run.train import build_stage, train
 
-TRAINER = Path(__file__).parents[1]
 STEPS = 7
 
 
@@ -46,21 +42,6 @@ CASES: dict[str, dict[str, Any]] = {
     "orient": {"method": "orient"},
     "pretrain": {"method": "pretrain", "layers": [], "architecture": ARCHITECTURE.to_json()},
 }
-
-
-def assert_same_curve(found: Path, expected: Path, kinds: tuple[str, ...] = ("train", "eval")) -> None:
-    """The same lines but for the rounding of sums in another order, and the same trained values at the end."""
-    lines = [[record for record in metrics(folder) if record["kind"] in kinds] for folder in (found, expected)]
-    assert len(lines[0]) == len(lines[1]) > 2
-    for one, other in zip(*lines, strict=True):
-        assert one.pop("kind") == other.pop("kind")
-        assert one == pytest.approx(other, rel=2e-4, abs=2e-5)
-    states = [final_state(folder) for folder in (found, expected)]
-    assert states[0].keys() == states[1].keys()
-    for name, value in states[1].items():
-        torch.testing.assert_close(
-            states[0][name], value, rtol=1e-3, atol=2e-4, msg=lambda m, name=name: f"{name}: {m}"
-        )
 
 
 @pytest.mark.parametrize(
@@ -137,36 +118,6 @@ def test_a_failure_in_one_process_ends_all_and_is_told(models: Path, data: Path,
     assert said["message"].startswith(f"rank {event[0]}: ")
     assert ("the sky fell" if event[2] is fail else "stopped answering") in said["message"]
     assert said["message"] in (tmp_path / "log.txt").read_text()
-
-
-def torchrun(*arguments: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    path = os.pathsep.join([str(TRAINER), str(TRAINER / "tests")])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    subprocess.run(command, env=environment, check=True, timeout=200)
-
-
-def test_torchrun(models: Path, data: Path, tmp_path: Path) -> None:
-    config = config_of(models, data, "random pattern", "auto")
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    command = ["train", "--config", str(tmp_path / "config.json"), "--run-dir", str(tmp_path / "two")]
-    torchrun("-m", "mambascope_trainer", *command)
-    train(parse(config), tmp_path / "one", resume=False)
-    assert_same_curve(tmp_path / "two", tmp_path / "one")
-    assert status(tmp_path / "two")["state"] == "finished"
-
-
-def test_torchrun_starts_a_run_again_in_which_a_process_was_killed(models: Path, data: Path, tmp_path: Path) -> None:
-    config = config_of(models, data, "random pattern", "fsdp") | {"checkpoint_every": 2}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    torchrun(
-        "--max-restarts", "1", str(TRAINER / "tests" / "ranks.py"), str(tmp_path / "config.json"), str(tmp_path / "two")
-    )
-    log = (tmp_path / "two" / "log.txt").read_text()
-    assert "failed: rank 1: " in log
-    assert "resumed at step 2" in log
-    train(parse(config), tmp_path / "one", resume=False)
-    assert_same_curve(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.parametrize(("world", "strategy", "words"), [(3, "ddp", "batch is 4"), (2, "none", "parallel.strategy")])

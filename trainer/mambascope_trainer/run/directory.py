@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class RunDirectory:
 
     def require_checkpoint(self) -> dict[str, Any]:
         """The newest readable checkpoint, on the CPU. Raises `checkpoint-missing` or `checkpoint-unreadable`."""
-        state = newest_checkpoint(self.checkpoint_folder, print)
+        state = newest_checkpoint(self.checkpoint_folder, lambda message: print(message, file=sys.stderr))
         if state is None:
             raise MambascopeError("checkpoint-missing", f"{self.path} holds no checkpoint.", "Train the run first.")
         return state
