@@ -33,6 +33,11 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.optimiser.clip)
         self.optimiser.step()
 
+    @property
+    def graphed(self) -> bool:
+        """Whether steps are replays of a CUDA graph: its capture may have failed."""
+        return isinstance(self.train_step, GraphedStep) and self.train_step.captured
+
     def wait(self) -> None:
         if self.cuda:
             torch.cuda.synchronize()

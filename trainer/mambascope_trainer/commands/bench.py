@@ -68,7 +68,8 @@ def _bench(
     config = run_config(WORKLOADS[name], arch, options.batch, options.seq_len, compiled)
     stage, parameters = build(config, arch, device, backend)
     ids = random_ids(arch, options.batch, options.seq_len, device)
-    trainer = Trainer(stage, parameters, config, ids, graphed=device.type == "cuda" and not options.no_graph)
+    graphed = device.type == "cuda" and not options.no_graph
+    trainer = Trainer(stage, parameters, config, ids, graphed)
     if options.profile:
         for _ in range(options.warmup):
             trainer.step()
@@ -83,6 +84,7 @@ def _bench(
         "scan": backend,
         "batch": options.batch,
         "seq_len": options.seq_len,
+        "cuda_graph": trainer.graphed,
     }
     measures = _measures(timing, tokens, flops, peak)
     print(json.dumps({**of, **measures, "flops_per_token": flops, "peak_tflops": peak}), flush=True)

@@ -27,6 +27,10 @@ class GraphedStep:
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
 
+    @property
+    def captured(self) -> bool:
+        return self._graph is not None
+
     def __call__(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
         """As `train_step`: ids (batch, seq_len + 1); the measures are the caller's own."""
         self._calls += 1
