@@ -141,7 +141,8 @@ class BundleWriter:
     ) -> None:
         """Writes a Mamba-2 mixer set (full tensor names, see the contracts) and lists it.
 
-        Variants that used an older set of that name in layers which the new one lacks are dropped. Raises `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
+        Variants that used an older set of that name in layers which the new one lacks are dropped. Raises
+        `mixer-set-exists`, or `manifest-invalid` if tensors do not fit the config.
         """
         if name in self.manifest.mixer_sets and not replace_existing:
             raise MambascopeError(

@@ -66,4 +66,4 @@ def segment_rows(config: Mamba2Config) -> list[int]:
 
 def _pick(weight: Tensor, blocks: list[int], size: int) -> Tensor:
     """Rows of `weight` taken in blocks of `size`."""
-    return weight.unflatten(0, (-1, size))[blocks].flatten(0, 1)
+    return weight.reshape(-1, size, *weight.shape[1:])[blocks].flatten(0, 1)
