@@ -8,7 +8,8 @@ import { requiredTensors } from "./tensors";
  *
  * FLOPs count a multiplication and an addition as one each, of matrix products, attention scores, the convolution and
  * the recurrence. Norms, activations, softmax, RoPE and the embedding's look-up, all O(D) or O(V) a token with small
- * constants, are left out.
+ * constants, are left out. Matrix products and attention scores are counted as in arXiv 2203.15556, appendix F (there over
+ * the whole square of a sequence; here over the causal pairs); the recurrence follows arXiv 2405.21060, section 3.
  */
 
 /** Bytes of one element of the KV cache, by its type. */
