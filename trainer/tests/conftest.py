@@ -16,6 +16,16 @@ REPOSITORY = Path(__file__).parents[2]
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what only a GPU can do where there is none."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        marker = item.get_closest_marker("cuda")
+        if marker is not None and not marker.kwargs.get("interpreter"):
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
 @pytest.fixture
 def smollm2() -> Path:
     """The folder of the fetched SmolLM2 family; the test is skipped without it."""

@@ -15,6 +15,7 @@ from mambascope_trainer.mixers.attention import rotary_table, rotate
 from mambascope_trainer.mixers.elementwise import _conv, _rotary, _swiglu, conv_triton, rotary_triton, swiglu_triton
 from mambascope_trainer.mixers.mamba2 import causal_conv
 
+pytestmark = pytest.mark.cuda(interpreter=True)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 

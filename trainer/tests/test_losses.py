@@ -87,6 +87,7 @@ def test_a_student_that_is_its_teacher_has_no_kl_and_no_gradient() -> None:
     assert torch.autograd.grad(loss, student)[0].abs().max() < 1e-6
 
 
+@pytest.mark.cuda(interpreter=True)
 @pytest.mark.parametrize(("alpha", "beta"), [(0.0, 1.0), (0.7, 0.5), (1.0, 0.0)])
 @pytest.mark.parametrize("block", [8, 16, 64])
 def test_the_kernel_is_the_loss_in_plain_pytorch(

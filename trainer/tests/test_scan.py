@@ -153,7 +153,8 @@ def test_unsafe_kernels_still_serve_without_gradients(
         fla_is_safe.cache_clear()
 
 
-@pytest.mark.skipif(not (torch.cuda.is_available() and fla_available()), reason="needs CUDA and flash-linear-attention")
+@pytest.mark.cuda
+@pytest.mark.skipif(not fla_available(), reason="needs flash-linear-attention")
 def test_fla_agrees_with_the_loop() -> None:
     inputs, _ = random_inputs(2, 200, n=32, p=32)
     differentiate = fla_is_safe(torch.cuda.current_device(), True)

@@ -12,6 +12,7 @@ from mambascope_trainer.mixers import scan_triton as module
 from mambascope_trainer.mixers.scan import expand_groups, scan, scan_loop
 from mambascope_trainer.mixers.scan_triton import scan_triton
 
+pytestmark = pytest.mark.cuda(interpreter=True)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 #: The interpreter knows no products of bfloat16.
 SHORT = torch.bfloat16 if torch.cuda.is_available() else torch.float16

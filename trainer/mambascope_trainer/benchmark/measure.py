@@ -45,7 +45,11 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a step: the median of the repeats, the fastest, the slowest; and the peak of allocated memory."""
+    """Seconds a step: the median of the repeats, the fastest, the slowest; and the most memory held on the GPU.
+
+    Held by the allocator, that is: what a CUDA graph's steps use is reserved for it, and counts as allocated only while
+    it is captured.
+    """
 
     median: float
     fastest: float
@@ -62,6 +66,7 @@ def time_steps(trainer: Trainer, warmup: int, steps: int, repeats: int) -> Timin
     trainer.wait()
     warm = time.perf_counter() - start
     if trainer.cuda:
+        torch.cuda.empty_cache()  # what only the warm-up needed
         torch.cuda.reset_peak_memory_stats()
     seconds = []
     for _ in range(repeats):
@@ -70,5 +75,5 @@ def time_steps(trainer: Trainer, warmup: int, steps: int, repeats: int) -> Timin
             trainer.step()
         trainer.wait()
         seconds.append((time.perf_counter() - start) / steps)
-    peak = torch.cuda.max_memory_allocated() / 2**30 if trainer.cuda else None
+    peak = torch.cuda.max_memory_reserved() / 2**30 if trainer.cuda else None
     return Timing(statistics.median(seconds), min(seconds), max(seconds), warm, peak)

@@ -178,6 +178,11 @@ class RunConfig(Section):
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False
+    cuda_graph: Literal["auto", "off"] = Field(
+        default="off",
+        description="auto: where all steps do the same work (align, or distill with a fixed pattern; compiled, on CUDA, "
+        "parameters not sharded), one is captured and replayed, so that the processor never keeps the GPU waiting",
+    )
     checkpoint_activations: Literal["none", "layers"] = Field(
         default="none", description="layers: keep only the layers' inputs, and run each layer again backward"
     )

@@ -14,6 +14,7 @@ from torch.distributed.tensor import DTensor
 
 from ..errors import MambascopeError
 from ..stages.base import Stage, mean_measures
+from ..stages.graphed import GraphedStep, fast_train_step
 from .checkpoint import newest_checkpoint, optimiser_parameters, save_checkpoint
 from .config import ConfigError, PlannedStage, RunConfig
 from .data import open_data
@@ -78,6 +79,7 @@ class TrainingLoop:
         for model in stage.models():
             model.checkpoint_layers = config.checkpoint_activations == "layers"
         distribute(stage.models(), self.strategy, ranks, self.device)
+        self.train_step = fast_train_step(stage, config, self.device, self.strategy == "fsdp")
         self.parameters = stage.parameters()
         self.optimiser = build_optimiser(stage.named_parameters(), o, self.device, stage.matrices())
         separate_kinds(self.optimiser.param_groups)
@@ -112,6 +114,8 @@ class TrainingLoop:
         """Train; returns the final state, "finished" or "stopped"."""
         if self.ranks.world > 1:
             self.directory.log(f"{self.ranks.world} processes: {self.strategy}")
+        if isinstance(self.train_step, GraphedStep):
+            self.directory.log("steps are replayed from a CUDA graph")
         if not (resume and self._resume()):
             # What a run left that came to no checkpoint (in this stage).
             self.directory.drop_after(-1, self.planned.index)
@@ -190,7 +194,7 @@ class TrainingLoop:
         self.optimiser.zero_grad(set_to_none=True)
         for part in split_batch(to_device(batch, self.device), o.accumulate):
             with self._precision():
-                self.records.append(self.stage.train_step(part, self.step, 1 / o.accumulate))
+                self.records.append(self.train_step(part, self.step, 1 / o.accumulate))
         self.average_gradients()
         norm = clip_gradients(self.parameters, o.clip)
         self.optimiser.step()

@@ -8,10 +8,26 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..run.config import RunConfig
+from .base import Stage
+
 TrainStep = Callable[[Tensor, int, float], dict[str, Tensor]]
 
 #: Calls before the capture: compilation, library handles and the choice of kernels cannot be captured.
 WARMUP_CALLS = 3
+
+
+def fast_train_step(stage: Stage, config: RunConfig, device: torch.device, sharded: bool) -> TrainStep:
+    """The stage's `train_step`; with `cuda_graph: auto` replayed from a CUDA graph, where that is the same.
+
+    The config must compile, and every step do the same work: align, or distill with a fixed pattern, on CUDA, with
+    whole parameters and the activations kept.
+    """
+    same_work = config.method in ("align", "distill") and config.pattern == "fixed"
+    kept = config.checkpoint_activations == "none"
+    if config.cuda_graph == "auto" and config.compile and device.type == "cuda" and same_work and kept and not sharded:
+        return GraphedStep(stage.train_step, stage.parameters())
+    return stage.train_step
 
 
 class GraphedStep:
