@@ -39,8 +39,8 @@ export class Tokenizer {
     return this.tokenizer.encode(text, { add_special_tokens: false }).ids;
   }
 
-  decode(tokens: readonly number[]): string {
-    return tokens.length === 0 ? "" : this.tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+  decode(tokens: readonly number[], { keepSpecial = false } = {}): string {
+    return tokens.length === 0 ? "" : this.tokenizer.decode([...tokens], { skip_special_tokens: !keepSpecial, clean_up_tokenization_spaces: false });
   }
 }
 

@@ -72,6 +72,8 @@ export type SessionSource = {
   readonly files: ReadonlyMap<string, ExternalData>;
   /** ONNX Runtime's session configuration entries. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Keeps freed memory for the session's next run. Many sessions do better without: each would keep its own. Default true. */
+  readonly arena?: boolean;
 };
 
 /** A thin, typed hold on the module: memory, tensors on that memory, sessions. Throws RuntimeError and OutOfMemoryError. */
@@ -134,7 +136,7 @@ export class OrtWasm {
     this.module._OrtReleaseTensor(handle);
   }
 
-  async createSession({ model, files, config = {} }: SessionSource): Promise<number> {
+  async createSession({ model, files, config = {}, arena = true }: SessionSource): Promise<number> {
     const { module } = this;
     const allocations: number[] = [];
     const text = (value: string): number => {
@@ -144,7 +146,7 @@ export class OrtWasm {
     };
     let options = 0;
     try {
-      options = module._OrtCreateSessionOptions(ALL_OPTIMISATIONS, true, true, 0, false, 0, text("mambascope"), LOG_ERRORS, 0, 0);
+      options = module._OrtCreateSessionOptions(ALL_OPTIMISATIONS, arena, arena, 0, false, 0, text("mambascope"), LOG_ERRORS, 0, 0);
       if (options === 0) this.fail("create session options");
       for (const [key, value] of Object.entries(config)) {
         this.check(module._OrtAddSessionConfigEntry(options, text(key), text(value)), `set ${key}`);

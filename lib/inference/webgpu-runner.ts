@@ -225,7 +225,8 @@ const shapeOf = (state: StateTensor, past: number): number[] => state.shape.map(
 const sizeOf = (state: StateTensor, past: number): number =>
   shapeOf(state, past).reduce((product, size) => product * size, BYTES_PER_ELEMENT.float32);
 
-function translate(error: unknown): unknown {
+/** A runtime's error as one of ours. */
+export function translate(error: unknown): unknown {
   const text = error instanceof Error ? error.message : String(error);
   if (/device (is |was )?lost/i.test(text)) return new DeviceLostError(text);
   if (error instanceof RangeError || /bad_alloc|out of memory|allocation|failed to allocate/i.test(text)) return new OutOfMemoryError(null, null, { cause: error });

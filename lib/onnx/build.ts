@@ -23,7 +23,7 @@ export type BuildOptions = {
 /** Looks up stored matrices by tensor name and stacks them by rows. */
 export type MatrixLookup = (...tensors: string[]) => Matrix;
 
-const EMBEDDING = "model.embed_tokens.weight";
+export const EMBEDDING = "model.embed_tokens.weight";
 
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
@@ -78,7 +78,8 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
   };
 }
 
-function matrixLookup(manifest: Manifest, config: HybridConfig): MatrixLookup {
+/** Matrices of one hybrid by name. */
+export function matrixLookup(manifest: Manifest, config: HybridConfig): MatrixLookup {
   const shapes = new Map(requiredTensors(config, manifest.mixer_sets).map(({ name, shape }) => [name, shape]));
   return (...tensors) => {
     const [first] = tensors;
@@ -104,7 +105,7 @@ function stackedName(tensors: readonly string[]): string {
 }
 
 /** RMS norm of `residual + update`, in one node; `sum` is the new residual stream. */
-function rmsNorm(writer: GraphWriter, epsilon: number, width: number) {
+export function rmsNorm(writer: GraphWriter, epsilon: number, width: number) {
   return (weight: string, residual: string, update: string | null): { normed: string; sum: string } => {
     const scale = writer.weight(weight, "float32", [width], { kind: "vector", tensor: weight, map: "none" });
     const normed = `${weight}/normed`;
@@ -120,7 +121,7 @@ function rmsNorm(writer: GraphWriter, epsilon: number, width: number) {
 }
 
 /** down(silu(gate(x)) · up(x)), with gate and up in one product. */
-function mlp(writer: GraphWriter, format: MatrixFormat, matrix: MatrixLookup, prefix: string, width: number, x: string): string {
+export function mlp(writer: GraphWriter, format: MatrixFormat, matrix: MatrixLookup, prefix: string, width: number, x: string): string {
   const both = linear(writer, format, x, matrix(`${prefix}.gate_proj.weight`, `${prefix}.up_proj.weight`));
   writer.node("Split", [both, writer.shape([width, width])], [`${prefix}/gate`, `${prefix}/up`], { axis: -1 });
   const gated = writer.node("Mul", [silu(writer, `${prefix}/gate`, `${prefix}/silu`), `${prefix}/up`], [`${prefix}/gated`]);

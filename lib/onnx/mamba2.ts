@@ -13,6 +13,7 @@ export function mamba2Mixer(
   layer: number,
   config: Mamba2Config,
   u: string,
+  out?: string,
 ): { out: string; state: StateTensor[] } {
   const prefix = `model.layers.${layer}.mamba`;
   const at = (name: string): string => `${prefix}/${name}`;
@@ -65,7 +66,7 @@ export function mamba2Mixer(
     y = writer.node("Mul", [y, gate], [at("gated")]);
   }
   if (config.norm === "rms") y = groupNorm(writer, config, y, at, vector);
-  return { out: linear(writer, format, y, matrix(`${prefix}.out_proj.weight`)), state: [...state, ssm] };
+  return { out: linear(writer, format, y, matrix(`${prefix}.out_proj.weight`), out), state: [...state, ssm] };
 }
 
 /** x · sigmoid(x) as one node. */
