@@ -1,6 +1,5 @@
 /** The explorer's side of the probe worker: promises and callbacks over the typed protocol. */
-import type { LayerSensitivity } from "@/lib/evaluation/types";
-import type { ProbeProgress } from "@/lib/inference/probe/types";
+import type { LayerSensitivity, ProbeProgress } from "@/lib/inference/probe/types";
 import { InferenceError, type WorkerLike } from "./client";
 import type { ProbeAnswer, ProbeLoadOptions, ProbeRequestInput, ProbeResults } from "./probe-protocol";
 

@@ -3,8 +3,7 @@
  * sets that were asked for. The text's hidden states are kept, so that a changed pattern is computed from its first change only.
  */
 import { z } from "zod";
-import type { Comparison, LayerDistance, LayerSensitivity } from "@/lib/evaluation/types";
-import type { LayerInside, ProbeInfo, ProbeProgress, ProbeText } from "@/lib/inference/probe/types";
+import type { Comparison, LayerDistance, LayerInside, LayerSensitivity, ProbeInfo, ProbeProgress, ProbeText } from "@/lib/inference/probe/types";
 import { type ErrorData, providerChoiceSchema } from "./protocol";
 
 const id = z.number().int().nonnegative();

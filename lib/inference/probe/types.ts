@@ -1,6 +1,8 @@
 /** What the layer probe gives: see `Probe`. */
 import type { MemoryReport } from "../model";
 
+export type { Comparison, LayerDistance, LayerSensitivity } from "@/lib/evaluation/types";
+
 export type ProbeInfo = {
   readonly family: string;
   readonly title: string;
