@@ -31,21 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand; 0 if it succeeded, 1 for an expected failure (printed as JSON), 2 for wrong usage."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="mambascope_trainer", description="Distils and converts hybrid models.")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
-    chosen = next((word for word in arguments if word in COMMANDS), None)
-    for name, (module_name, summary) in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary)
-        if name == chosen:
-            try:
-                module = importlib.import_module(f".{module_name}", __package__)
-            except ModuleNotFoundError as error:
-                return _fail(_missing_package(error))
-            module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
     try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
         return int(options.run(options) or 0)
     except MambascopeError as error:
         return _fail(error)
@@ -54,6 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(MambascopeError("file-access", f"A file could not be read or written: {error}.", action))
     except ModuleNotFoundError as error:
         return _fail(_missing_package(error))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a subcommand, with its `run`. Exits with 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="mambascope_trainer", description="Distils and converts hybrid models.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
+    chosen = next((word for word in arguments if word in COMMANDS), None)
+    for name, (module_name, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == chosen:
+            module = importlib.import_module(f".{module_name}", __package__)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser.parse_args(arguments)
 
 
 def _missing_package(error: ModuleNotFoundError) -> MambascopeError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -74,13 +75,16 @@ def kernel_chunk_loss(
     return sums.sum(dim=0), logits @ head
 
 
-_compiled_chunk_loss = torch.compile(chunk_loss, dynamic=False)
+@cache
+def _compiled_chunk_loss() -> Callable[..., tuple[Tensor, Tensor]]:
+    """Made when it is first wanted: the compiler's import takes seconds."""
+    return torch.compile(chunk_loss, dynamic=False)
 
 
 def _choose(student: Tensor, weights: LossWeights, compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
     if student.is_cuda and weights.temperature == 1.0 and triton_available():
         return kernel_chunk_loss
-    return _compiled_chunk_loss if compiled else chunk_loss
+    return _compiled_chunk_loss() if compiled else chunk_loss
 
 
 class _Distillation(torch.autograd.Function):

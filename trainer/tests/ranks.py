@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -10,6 +9,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import pytest
 import torch
 from runs import final_state, metrics, parse
 
+from mambascope_trainer.cli import main
 from mambascope_trainer.run import watch
+from mambascope_trainer.run.config import Plan
 from mambascope_trainer.run.loop import TrainingLoop
 from mambascope_trainer.run.train import train
 
@@ -25,7 +27,7 @@ from mambascope_trainer.run.train import train
 # modules that it imports ahead on this path.
 os.environ["PYTHONPATH"] = os.pathsep.join(map(str, [Path(__file__).parent, Path(__file__).parents[1]]))
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["ranks"])
+_context.set_forkserver_preload(["ranks", "torch._dynamo"])  # which optimisers import when they are made
 
 
 def fail() -> None:
@@ -45,7 +47,7 @@ Event = tuple[int, int, Callable[[], None]]
 
 
 def _rank(
-    rank: int, world: int, port: int, config: dict[str, Any], folder: Path, resume: bool, event: Event | None
+    rank: int, world: int, port: int, config: dict[str, Any] | Plan, folder: Path, resume: bool, event: Event | None
 ) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),
@@ -54,10 +56,11 @@ def _rank(
     _train(config, folder, resume, event)
 
 
-def _train(config: dict[str, Any], folder: Path, resume: bool, event: Event | None) -> None:
+def _with_event(event: Event | None) -> None:
+    """What happens in a step of this process."""
     torch.set_num_threads(1)
     watch.SUSPECT = 2.0
-    rank, plain = int(os.environ["RANK"]), TrainingLoop._step
+    rank, plain = int(os.environ.get("RANK", "0")), TrainingLoop._step
 
     def step(self: TrainingLoop, batch: Any) -> torch.Tensor:
         if event is not None and (rank, self.step) == event[:2]:
@@ -65,15 +68,19 @@ def _train(config: dict[str, Any], folder: Path, resume: bool, event: Event | No
         return plain(self, batch)
 
     TrainingLoop._step = step  # type: ignore[method-assign]
+
+
+def _train(config: dict[str, Any] | Plan, folder: Path, resume: bool, event: Event | None) -> None:
+    _with_event(event)
     try:
-        train(parse(config), folder, resume)
+        train(parse(config) if isinstance(config, dict) else config, folder, resume)
     except Exception:
         traceback.print_exc()
         os._exit(1)
 
 
 def run_ranks(
-    config: dict[str, Any], folder: Path, resume: bool = False, event: Event | None = None, world: int = 2
+    config: dict[str, Any] | Plan, folder: Path, resume: bool = False, event: Event | None = None, world: int = 2
 ) -> list[int]:
     """Train on `world` processes; their exit codes, a signal's number negative."""
     with socket.socket() as probe:
@@ -93,6 +100,13 @@ def run_ranks(
     return [code for code in codes if code is not None]
 
 
+def start_run(config: dict[str, Any] | Plan, folder: Path, resume: bool = False) -> ForkServerProcess:
+    """Train in a process of its own, not one of several."""
+    process = _context.Process(target=_train, args=(config, folder, resume, None))
+    process.start()
+    return process
+
+
 def assert_same_curve(found: Path, expected: Path, kinds: tuple[str, ...] = ("train", "eval")) -> None:
     """The same lines but for the rounding of sums in another order, and the same trained values at the end."""
     lines = [[record for record in metrics(folder) if record["kind"] in kinds] for folder in (found, expected)]
@@ -110,4 +124,5 @@ def assert_same_curve(found: Path, expected: Path, kinds: tuple[str, ...] = ("tr
 
 if __name__ == "__main__":  # under torchrun: rank 1 is killed in the fourth step, the first time
     first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
-    _train(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), False, (1, 3, die) if first else None)
+    _with_event((1, 3, die) if first else None)
+    sys.exit(main(sys.argv[1:]))

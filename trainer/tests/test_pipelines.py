@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ranks import run_ranks
 from runs import assert_same_state, final_state, metrics, run_config, status, write_data
 
 from mambascope_trainer.cli import main
@@ -198,12 +197,7 @@ def test_two_processes_go_from_stage_to_stage_as_one_does(models: Path, data: Pa
     stages = [{"method": method, "optimiser": steps} for method in ("align", "distill")]
     config = {**mohawk(models, data, stages=stages), "parallel": {"strategy": "fsdp"}}
     given = plan(config, tmp_path)
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mambascope_trainer"]
-    arguments = ["train", "--config", str(tmp_path / "given.json"), "--run-dir", str(tmp_path / "two")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    subprocess.run(
-        [sys.executable, *command, *arguments], env=environment, check=True, timeout=300, capture_output=True
-    )
+    assert run_ranks(given, tmp_path / "two") == [0, 0]
     # The relative loss of alignment is that of two micro-batches.
     given.stages[0].config.optimiser.accumulate = 2
     train(given, tmp_path / "one", resume=False)

@@ -1,18 +1,17 @@
 """Runs killed at any moment, torn checkpoints, both kinds of checkpoints, samples."""
 
 import json
-import os
 import random
 import shutil
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from runs import STEPS, assert_same_state, final_state, metrics, parse, run_config, write_data
+from ranks import start_run
+from runs import STEPS, assert_same_state, final_state, metrics, parse, run_config, status, write_data
 from samples import write_bundle
 
 from mambascope_trainer.errors import MambascopeError
@@ -20,8 +19,6 @@ from mambascope_trainer.run.checkpoint import checkpoint_paths, newest_checkpoin
 from mambascope_trainer.run.directory import RunDirectory
 from mambascope_trainer.run.prefetch import Prefetcher
 from mambascope_trainer.run.train import train
-
-TRAINER = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -40,23 +37,19 @@ def test_a_run_killed_again_and_again_ends_as_an_unbroken_one(
     """SIGKILL, each time a random while after a checkpoint came, wherever the run then is."""
     config = config_of(models, data, checkpoint={"sharded": sharded}, checkpoint_every=7, eval_every=25)
     config["optimiser"]["steps"] = 100
-    given = tmp_path / "given.json"
-    given.write_text(json.dumps(config))
     folder = tmp_path / "killed"
-    chance, kills = random.Random(int(sharded)), 0
-    command = [sys.executable, "-m", "mambascope_trainer", "train", "--config", str(given), "--run", str(folder)]
+    chance = random.Random(int(sharded))
     for _ in range(2):
-        process = subprocess.Popen(
-            [*command, "--resume"], cwd=TRAINER, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
-        )
         before = newest_step(folder)
+        process = start_run(config, folder, resume=True)
         deadline = time.monotonic() + 120
-        while process.poll() is None and newest_step(folder) <= before and time.monotonic() < deadline:
+        while process.is_alive() and newest_step(folder) <= before and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(chance.random() * 0.2)
         process.kill()
-        kills += process.wait() == -9
-    assert kills == 2, "the run was over before it could be killed"
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run was over before it could be killed"
+        assert status(folder)["state"] == "running"
     assert train(parse(config), folder, resume=True) == "finished"
     train(parse(config), tmp_path / "whole", resume=False)
     assert metrics(folder) == metrics(tmp_path / "whole")

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ranks import start_run
 from runs import STEPS, assert_same_state, final_state, metrics, parse, run_config, status, write_data
 
 from mambascope_trainer.cli import main
@@ -23,7 +22,6 @@ from mambascope_trainer.run.train import train
 from mambascope_trainer.stages.align import Align
 from mambascope_trainer.stages.distill import Distill
 
-TRAINER = Path(__file__).parents[1]
 METHODS: dict[str, tuple[type, dict[str, Any]]] = {
     "align": (Align, {"method": "align"}),
     "distill": (Distill, {"mixer": {"codec": "q4_0"}, "loss": {"alpha": 0.2}}),
@@ -131,58 +129,27 @@ def test_a_run_that_came_to_no_checkpoint_starts_anew(
         assert metrics(folder) == metrics(unbroken("align"))
 
 
-def start(config: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
-    folder.mkdir()
-    (folder / "given.json").write_text(json.dumps(config))
-    command = ["-m", "mambascope_trainer", "train", "--config", str(folder / "given.json"), "--run", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, *command], cwd=TRAINER, env=environment, stdout=subprocess.DEVNULL)
-
-
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, "the run ended early"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def long_config(models: Path, data: Path, steps: int) -> dict[str, Any]:
-    config = run_config(models, data, **METHODS["distill, random pattern"][1])
-    config["optimiser"]["steps"] = steps
-    config["data"]["evaluation"] = None
-    return config
-
-
 def test_sigterm_checkpoints_and_says_stopped(models: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    process = start(long_config(models, data, 100_000), folder)
+    config = run_config(models, data, **METHODS["distill, random pattern"][1])
+    config["optimiser"]["steps"] = 100_000
+    config["data"]["evaluation"] = None
+    process = start_run(config, tmp_path)
     try:
-        wait_for((folder / "metrics.jsonl").exists, process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "metrics.jsonl").exists():
+            assert process.is_alive(), "the run ended early"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        process.join(60)
+        assert process.exitcode == 0
     finally:
         process.kill()
-    said = status(folder)
+    said = status(tmp_path)
     assert said["state"] == "stopped"
     assert said["pid"] == process.pid
     assert 3 <= said["step"] < 100_000
-    assert RunDirectory(folder).require_checkpoint()["step"] == said["step"]
-
-
-def test_a_killed_run_is_resumed_to_the_same_end(models: Path, data: Path, tmp_path: Path) -> None:
-    config = long_config(models, data, 60)
-    folder = tmp_path / "killed"
-    process = start(config, folder)
-    wait_for(lambda: RunDirectory(folder).checkpoints(), process)
-    process.kill()
-    process.wait()
-    assert status(folder)["state"] == "running"
-    assert RunDirectory(folder).require_checkpoint()["step"] < 60
-    train(parse(config), folder, resume=True)
-    train(parse(config), tmp_path / "whole", resume=False)
-    assert_same_state(final_state(folder), final_state(tmp_path / "whole"))
-    assert metrics(folder) == metrics(tmp_path / "whole")
+    assert RunDirectory(tmp_path).require_checkpoint()["step"] == said["step"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {

@@ -79,9 +79,12 @@ def scan_chunked(
     return y.reshape(batch, count * chunk, heads, -1)[:, :length], S.to(dtype)
 
 
+_FLA = importlib.util.find_spec("fla") is not None
+
+
 def fla_available() -> bool:
     """Whether the Triton kernels of flash-linear-attention can be imported."""
-    return importlib.util.find_spec("fla") is not None
+    return _FLA
 
 
 def backward_is_right(capability: tuple[int, int], triton: str) -> bool:
@@ -102,8 +105,13 @@ def fla_is_safe(device: int, needs_gradient: bool) -> bool:
     return not needs_gradient or backward_is_right(torch.cuda.get_device_capability(device), metadata.version("triton"))
 
 
-# The answer cannot change in a process: compiled code takes it as a constant instead of tracing how it is found.
-_mark_constant: Callable[[Callable[..., bool]], Callable[..., bool]] = torch.compiler.assume_constant_result
+def _mark_constant(function: Callable[[int, bool], bool]) -> Callable[[int, bool], bool]:
+    """A constant to compiled code, which need not trace how it is found: the answer cannot change in a process.
+
+    Only where it is asked: marking imports the compiler, which takes seconds.
+    """
+    mark: Callable[..., Callable[[int, bool], bool]] = torch.compiler.assume_constant_result
+    return mark(function) if _FLA else function
 
 
 @_mark_constant
@@ -148,4 +156,4 @@ def _choose(C: Tensor, B: Tensor, v: Tensor, log_decay: Tensor) -> Backend:
     if triton_applies(C, v) and triton_available():
         return "triton"
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (C, B, v, log_decay))
-    return "fla" if _choose_fla(C.device.index or 0, needs_gradient) else "chunked"
+    return "fla" if fla_available() and _choose_fla(C.device.index or 0, needs_gradient) else "chunked"

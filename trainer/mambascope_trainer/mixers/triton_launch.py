@@ -5,22 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 
 import torch
 from torch import Tensor
 
-
-@cache
-def _found() -> bool:
-    return os.environ.get("MAMBASCOPE_TRITON") != "0" and importlib.util.find_spec("triton") is not None
+# A constant, so that compiled code need not trace how it is found.
+_FOUND = os.environ.get("MAMBASCOPE_TRITON") != "0" and importlib.util.find_spec("triton") is not None
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def triton_available() -> bool:
-    """Whether Triton can be imported and MAMBASCOPE_TRITON=0 does not turn the project's kernels off; a constant to
-    compiled code."""
-    return _found()
+    """Whether Triton can be imported and MAMBASCOPE_TRITON=0 does not turn the project's kernels off."""
+    return _FOUND
 
 
 def device_of(x: Tensor) -> AbstractContextManager[object]:

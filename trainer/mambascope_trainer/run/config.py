@@ -180,7 +180,7 @@ class RunConfig(Section):
     compile: bool = False
     cuda_graph: Literal["auto", "off"] = Field(
         default="off",
-        description="auto: where all steps do the same work (align, or distill with a fixed pattern; compiled, on CUDA, "
+        description="auto: where all steps do the same (align, or distill with a fixed pattern; compiled, on CUDA, "
         "parameters not sharded), one is captured and replayed, so that the processor never keeps the GPU waiting",
     )
     checkpoint_activations: Literal["none", "layers"] = Field(
