@@ -9,9 +9,11 @@ import { detectProviders } from "@/lib/inference/providers";
 import { browserRuntimes } from "@/lib/inference/runtime";
 import { type ProbeAnswer, type ProbeRequest, probeRequestSchema, type ProbeResults } from "./probe-protocol";
 
-const send = (answer: ProbeAnswer): void => self.postMessage(answer);
-const cancellers = new Map<number, { readonly controller: AbortController; readonly background: boolean }>();
+const send = (answer: ProbeAnswer, transfer: Transferable[] = []): void => self.postMessage(answer, { transfer });
+const cancellers = new Map<number, { readonly controller: AbortController; readonly priority: number }>();
 const queue = new JobQueue();
+/** Sweeps step aside for what the visitor does meanwhile. */
+const PRIORITY: Partial<Record<ProbeRequest["type"], number>> = { distances: 1, sensitivity: 2 };
 let probe: Probe | null = null;
 
 self.onmessage = (event: MessageEvent<unknown>) => {
@@ -29,11 +31,11 @@ self.onmessage = (event: MessageEvent<unknown>) => {
     return send({ id: request.id, type: "result", result: { found: canceller !== undefined } });
   }
   // A sweep over a text that is to be replaced has no more use.
-  if (request.type === "text" || request.type === "load") for (const { controller, background } of cancellers.values()) if (background) controller.abort(cancellation());
-  const background = request.type === "sensitivity";
+  if (request.type === "text" || request.type === "load") for (const { controller, priority } of cancellers.values()) if (priority > 0) controller.abort(cancellation());
+  const priority = PRIORITY[request.type] ?? 0;
   const controller = new AbortController();
-  cancellers.set(request.id, { controller, background });
-  queue.add({ background, signal: controller.signal, run: (checkpoint) => answer(request, controller.signal, checkpoint) });
+  cancellers.set(request.id, { controller, priority });
+  queue.add({ priority, signal: controller.signal, run: (checkpoint) => answer(request, controller.signal, checkpoint) });
 };
 
 async function answer(request: Exclude<ProbeRequest, { type: "cancel" }>, signal: AbortSignal, checkpoint: () => Promise<void>): Promise<void> {
@@ -41,7 +43,8 @@ async function answer(request: Exclude<ProbeRequest, { type: "cancel" }>, signal
   try {
     signal.throwIfAborted();
     const result = await perform(request, { checkpoint, signal, onProgress: (progress) => send({ id, type: "progress", progress }) });
-    send({ id, type: "result", result });
+    // A comparison is kept here, so it is copied; the matrices are not.
+    send({ id, type: "result", result }, "attention" in result ? [result.attention.buffer as ArrayBuffer, result.mamba.buffer as ArrayBuffer] : []);
   } catch (error) {
     const data = failureData(error, signal);
     if (data.code === "device_lost" || data.code === "out_of_memory") await free();

@@ -3,6 +3,7 @@ import { decayOf, matrixDistance, mixingMatrix, stateNorms } from "@/lib/evaluat
 import type { Architecture } from "@/lib/hybrid/config";
 import type { Mamba2Config } from "@/lib/hybrid/mamba2";
 import { mambaInside, PROBABILITIES } from "@/lib/onnx/parts";
+import { UnsupportedError } from "../errors";
 import type { Call } from "./call";
 import type { Device, DeviceTensor } from "./device";
 import type { Reading } from "./reading";
@@ -18,6 +19,7 @@ export async function lookInside(device: Device, reading: Reading, { layer, set,
   progress(0, "Running both mixers");
   await call.checkpoint();
   const queries = architecture.num_attention_heads;
+  if (queries !== H) throw new UnsupportedError(`This mixer has ${H} heads and its attention ${queries}: they cannot be shown side by side.`, "Choose another set.");
   const [attention] = await fetch(device, { [PROBABILITIES]: [queries, T, T] }, (outputs) => reading.mix(layer, "attention", outputs));
   await call.checkpoint();
   const names = mambaInside(layer);

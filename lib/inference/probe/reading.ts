@@ -26,6 +26,7 @@ export class Reading {
   private readonly mixed: DeviceTensor;
   private readonly attentionInputs: Feeds;
   private logits: Float32Array<ArrayBuffer> | null = null;
+  private disposed = false;
 
   private constructor(
     private readonly device: Device,
@@ -65,6 +66,7 @@ export class Reading {
 
   /** The teacher's hidden state at the input of `layer` (or after the last one). */
   teacherInput(layer: number): DeviceTensor {
+    this.check();
     return this.hidden[layer] ?? outOfRange(layer);
   }
 
@@ -128,6 +130,7 @@ export class Reading {
   }
 
   dispose(): void {
+    this.disposed = true;
     this.cut(0);
     for (const tensor of [...this.hidden, ...this.shared]) tensor.free();
     this.logits = null;
@@ -160,8 +163,14 @@ export class Reading {
     this.trace = { specs: [], hidden: this.hidden.slice(0, 1) };
   }
 
+  /** A sweep that stepped aside may find its text replaced. */
+  private check(): void {
+    if (this.disposed) throw new DOMException("The text was replaced.", "AbortError");
+  }
+
   /** The next layer's input: a new tensor. */
   private async layer(layer: number, spec: string, input: DeviceTensor): Promise<DeviceTensor> {
+    this.check();
     const next = this.hiddenState();
     try {
       await this.runMixer(layer, spec, input, { [MIXED]: this.mixed });
@@ -207,6 +216,7 @@ export class Reading {
 
   /** Logits at `count` positions; `take` must not keep them. */
   private async someLogits(hidden: DeviceTensor, begin: number, count: number, take: (logits: Float32Array) => void | Promise<void>): Promise<void> {
+    this.check();
     const rows = this.device.rows(hidden, begin, count);
     const logits = this.device.zeros([1, count, this.manifest.architecture.vocab_size]);
     try {
