@@ -1,0 +1,109 @@
+"use client";
+
+import dynamic from "next/dynamic";
+import type { KeyboardEvent } from "react";
+import type { ResultsFile } from "@/lib/home/results";
+import type { Manifest } from "@/lib/weights/manifest";
+import type { layerSeries } from "./bars";
+import { JobFailure } from "./JobFailure";
+import { LayersPanel } from "./LayersPanel";
+import { tabs, type Tab } from "./link";
+import { setsFor, type FamilyShape } from "./patterns";
+import { useProbe } from "./probe";
+import { look, type Patterns } from "./session";
+import { TokenPanel } from "./TokenPanel";
+
+const waiting = () => <div className="h-64 animate-pulse rounded-lg bg-sunken" />;
+const InsidePanel = dynamic(() => import("./charts/InsidePanel").then((module) => module.InsidePanel), { ssr: false, loading: waiting });
+const BenefitPanel = dynamic(() => import("./charts/BenefitPanel").then((module) => module.BenefitPanel), { ssr: false, loading: waiting });
+
+type TabsProps = {
+  tab: Tab;
+  layer: number;
+  family: string;
+  shape: FamilyShape;
+  manifest: Manifest;
+  patterns: Patterns;
+  set: string;
+  series: ReturnType<typeof layerSeries>;
+  stale: { a: boolean; b: boolean };
+  results: ResultsFile[];
+};
+
+/** The views of one computation. */
+export function Tabs(props: TabsProps) {
+  const { tab, layer } = props;
+  const names: Record<Tab, string> = { text: "Token by token", layers: "Layer by layer", inside: `Inside layer ${layer}`, benefit: "What it buys" };
+  const press = (event: KeyboardEvent) => {
+    const at = tabs.indexOf(tab);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    const chosen = next === undefined ? undefined : tabs[(next + tabs.length) % tabs.length];
+    if (!chosen) return;
+    event.preventDefault();
+    look({ tab: chosen });
+    document.getElementById(`tab-${chosen}`)?.focus();
+  };
+  return (
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
+      <div role="tablist" aria-label="Views" onKeyDown={press} className="flex gap-5 overflow-x-auto border-b border-line">
+        {tabs.map((name) => (
+          <button
+            key={name}
+            id={`tab-${name}`}
+            role="tab"
+            type="button"
+            aria-selected={name === tab}
+            aria-controls={name === tab ? "tab-panel" : undefined}
+            tabIndex={name === tab ? 0 : -1}
+            onClick={() => look({ tab: name })}
+            className="-mb-px border-b-2 border-transparent py-2 text-[13px] whitespace-nowrap text-ink-2 -outline-offset-2 hover:text-ink aria-selected:border-ink aria-selected:font-medium aria-selected:text-ink"
+          >
+            {names[name]}
+          </button>
+        ))}
+      </div>
+      <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} className="min-w-0 pb-6">
+        <Panel {...props} />
+      </div>
+    </div>
+  );
+}
+
+function Panel({ tab, layer, family, shape, manifest, patterns, set, series, stale, results }: TabsProps) {
+  const { a, b, text, inside, jobs, wanted, done, points, status } = useProbe();
+  switch (tab) {
+    case "text":
+      return a ? <TokenPanel a={a} b={patterns.b ? b : null} stale={stale.a} family={family} /> : <Empty text="The text appears here token by token, coloured by what each prediction costs." />;
+    case "layers":
+      return <LayersPanel shape={shape} pattern={patterns.a} set={set} series={series} selected={layer} />;
+    case "inside": {
+      if (setsFor(shape, layer).length === 0) return <Empty text={`No mixer set has a Mamba mixer for layer ${layer}. Choose another layer on the strip.`} />;
+      if (status !== "ready") return <Empty text="Load the model to look inside its layers." />;
+      const current = inside !== null && wanted.inside !== null && wanted.inside === done.inside;
+      return (
+        <div className="grid grid-cols-[minmax(0,1fr)] gap-3">
+          {jobs.inside.cancelled && <JobFailure job="inside" />}
+          <InsidePanel inside={current ? inside : null} pieces={text?.pieces ?? []} loading={!current && jobs.inside.error === null} error={jobs.inside.error} name={`${family}-layer${layer}`} />
+        </div>
+      );
+    }
+    case "benefit":
+      return (
+        <BenefitPanel
+          family={family}
+          architecture={manifest.architecture}
+          mixerSets={manifest.mixer_sets}
+          patternA={patterns.a}
+          patternB={patterns.b}
+          contextTokens={text?.tokens.length ?? 256}
+          ownPoints={points}
+          results={results}
+          variants={shape.variants}
+        />
+      );
+  }
+}
+
+function Empty({ text }: { text: string }) {
+  return <p className="rounded-lg border border-dashed border-line-strong px-4 py-10 text-center text-[13px] text-ink-2">{text}</p>;
+}

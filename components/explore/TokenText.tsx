@@ -1,0 +1,81 @@
+"use client";
+
+import { memo, useMemo, useRef, type KeyboardEvent } from "react";
+import { heatColor } from "./heat";
+
+type TokenTextProps = {
+  pieces: readonly string[];
+  /** A value a token; the colours. */
+  values: ArrayLike<number>;
+  top: number;
+  /** True where the likeliest tokens differ: underlined. */
+  differs: (position: number) => boolean;
+  active: number;
+  onActive: (position: number) => void;
+  label: string;
+};
+
+/** The text, each token coloured by its value; hover, touch, or arrow keys choose one. */
+export function TokenText({ pieces, values, top, differs, active, onActive, label }: TokenTextProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const cells = useMemo(
+    () => pieces.map((piece, position) => ({ piece, color: heatColor(values[position] ?? 0, top), differs: differs(position) })),
+    [pieces, values, top, differs],
+  );
+  const move = (position: number) => {
+    onActive(position);
+    box.current?.querySelector(`[data-token="${position}"]`)?.scrollIntoView({ block: "nearest" });
+  };
+  const press = (event: KeyboardEvent) => {
+    const target = { ArrowRight: active + 1, ArrowLeft: active - 1, ArrowDown: active + 10, ArrowUp: active - 10, Home: 0, End: pieces.length - 1 }[event.key];
+    if (target === undefined || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    move(Math.min(pieces.length - 1, Math.max(0, target)));
+  };
+  const pointed = (target: EventTarget) => {
+    const token = target instanceof Element ? target.closest<HTMLElement>("[data-token]")?.dataset.token : undefined;
+    if (token !== undefined) onActive(Number(token));
+  };
+  return (
+    <div
+      ref={box}
+      role="listbox"
+      tabIndex={0}
+      aria-label={label}
+      aria-activedescendant={`token-${active}`}
+      onKeyDown={press}
+      onPointerOver={(event) => event.pointerType === "mouse" && pointed(event.target)}
+      onClick={(event) => pointed(event.target)}
+      className="max-h-[26rem] overflow-y-auto rounded-lg border border-line bg-surface p-3.5 font-mono text-[13px] leading-[1.75] [overflow-wrap:anywhere] whitespace-pre-wrap"
+    >
+      {cells.map((cell, position) => (
+        <Token key={position} position={position} {...cell} active={position === active} />
+      ))}
+    </div>
+  );
+}
+
+type TokenProps = { position: number; piece: string; color: string; differs: boolean; active: boolean };
+
+const Token = memo(function Token({ position, piece, color, differs, active }: TokenProps) {
+  const breaks = piece.split("\n").length - 1;
+  return (
+    <span
+      id={`token-${position}`}
+      role="option"
+      aria-selected={active}
+      data-token={position}
+      style={{ backgroundColor: color }}
+      className={`rounded-[2px] ${differs ? "underline decoration-ink-2 decoration-dotted underline-offset-4" : ""} ${active ? "outline-2 outline-ink" : ""}`}
+    >
+      {breaks === 0 ? (
+        piece || <span aria-label="part of a character">·</span>
+      ) : (
+        <>
+          <span className="text-ink-2">{piece.replaceAll("\n", "").trim() === "" ? "↵".repeat(breaks) : ""}</span>
+          {piece}
+        </>
+      )}
+    </span>
+  );
+});

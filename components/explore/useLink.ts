@@ -1,0 +1,51 @@
+"use client";
+
+import { useSearchParams } from "next/navigation";
+import { useEffect, useRef } from "react";
+import { decodeView, encodeView } from "./link";
+import { applyView, restoreSession, useExplore, viewOf, type Session } from "./session";
+
+/** Keeps session and address alike: the address is read when it was changed from outside, and written after each change of the session. */
+export function useLink(): void {
+  const search = useSearchParams().toString();
+  const written = useRef<string | null>(null);
+
+  useEffect(() => {
+    restoreSession();
+    if (search === written.current) return;
+    const { view, problems } = decodeView(new URLSearchParams(search));
+    written.current = search;
+    if (search !== "") applyView(view, problems);
+    else write(useExplore.getState());
+  }, [search]);
+
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = useExplore.subscribe(() => {
+      clearTimeout(timer);
+      timer = setTimeout(() => (written.current = write(useExplore.getState()) ?? written.current), 200);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, []);
+}
+
+/** Writes the address. Null while there is nothing to write, so that a link is never replaced before it was understood. */
+function write(state: Session): string | null {
+  const view = viewOf(state);
+  // A link whose parts are not understood stays in the address until the notice about it was read.
+  if (!view || state.asked || state.problems.length > 0 || window.location.pathname !== "/explore") return null;
+  const { query } = encodeView(view);
+  const text = query.toString();
+  if (new URLSearchParams(window.location.search).toString() !== text) window.history.replaceState(null, "", `/explore?${text}`);
+  return text;
+}
+
+/** The address of the present view, and whether the text is in it. */
+export function linkOf(state: Session): { address: string; complete: boolean } {
+  const view = viewOf(state);
+  const { query, complete } = encodeView(view ?? {});
+  return { address: `${window.location.origin}/explore?${query}`, complete };
+}
