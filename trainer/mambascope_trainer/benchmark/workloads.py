@@ -70,7 +70,7 @@ WORKLOADS = {
 
 
 def run_config(workload: Workload, arch: Architecture, batch: int, seq_len: int, compiled: bool) -> RunConfig:
-    """The config of a run of this workload, with the mixer that ships (docs/training.md)."""
+    """The config of a run of this workload, with the mixer that ships (docs/shipped-models.md)."""
     return RunConfig.model_validate(
         {
             "name": workload.name,
