@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { resultsSchema } from "./results";
+import { readResults, resultsSchema } from "./results";
 
 const head = { command: "measure", machine: "one", date: "2026-11-22", commit: "abc" };
 const entry = { metric: "quality.needle", value: 0.5, unit: "share", of: { family: "f", variant: "attn50" } };
@@ -24,5 +24,13 @@ describe("resultsSchema", () => {
     ["the peer has another shape", { ...grid, peer: [[1], [1]] }],
   ])("refuses a grid where %s", (_, wrong) => {
     expect(resultsSchema.safeParse({ ...head, entries: [{ ...entry, grid: wrong }] }).success).toBe(false);
+  });
+});
+
+describe("readResults", () => {
+  it("reads every file that ships", async () => {
+    const files = await readResults();
+    expect(files.filter((file) => "problem" in file)).toEqual([]);
+    expect(files.map(({ name }) => name)).toEqual(expect.arrayContaining(["parity", "quality", "speed", "training"]));
   });
 });
