@@ -82,8 +82,8 @@ def test_a_random_pattern_depends_on_the_step_alone_and_reaches_all(models: Path
     stage, again = build_stage(config), build_stage(config)
     assert isinstance(stage, Distill)
     assert isinstance(again, Distill)
-    patterns = [stage.pattern_at(step) for step in range(400)]
-    assert patterns[::-1] == [again.pattern_at(step) for step in reversed(range(400))]
+    patterns = [stage.pattern(stage.patterns.at(step)) for step in range(400)]
+    assert patterns[::-1] == [again.pattern(again.patterns.at(step)) for step in reversed(range(400))]
     replaced = [tuple(i for i, name in enumerate(pattern) if name == "mamba2") for pattern in patterns]
     assert set(replaced) == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
     # A quarter is full by choice, and a third of the others by chance.
@@ -93,7 +93,7 @@ def test_a_random_pattern_depends_on_the_step_alone_and_reaches_all(models: Path
 def test_layers_outside_a_steps_pattern_get_no_gradient(models: Path, data: Path) -> None:
     stage = build_stage(parse(run_config(models, data, pattern="random", full_probability=0.0)))
     assert isinstance(stage, Distill)
-    step = next(s for s in range(50) if stage.pattern_at(s) == ["mamba2", "attention", "attention"])
+    step = next(s for s in range(50) if stage.pattern(stage.patterns.at(s)) == ["mamba2", "attention", "attention"])
     stage.train_step(stage_batch(data), step, 1.0)
     assert all(p.grad is not None for p in stage.model.mamba(0).parameters())
     assert all(p.grad is None for p in stage.model.mamba(2).parameters())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..mixers.mamba2 import Mamba2
 from ..model.llama import Llama
-from .activations import calibrate, teacher_activations, teacher_layer
+from .activations import teacher_activations, teacher_layer
 from .base import mean_measures
 from .hybrid import HybridStage
 
@@ -34,10 +34,6 @@ class Align(HybridStage):
             torch.autograd.backward(loss * scale)
             losses.append(loss.detach())
         return self._measures(losses)
-
-    def calibrate(self, ids: Tensor) -> None:
-        """See activations.calibrate; all layers."""
-        calibrate(self.model, self.layers, ids[:, :-1])
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Tensor]) -> dict[str, float]:

@@ -47,10 +47,6 @@ class Distill(HybridStage):
         self.weights = LossWeights(0.0 if answers else loss.alpha, loss.beta, loss.temperature)
         self.patterns = PatternSampler(config)
 
-    def pattern_at(self, step: int) -> list[str]:
-        """The student's pattern of a step."""
-        return self.pattern(self.patterns.at(step))
-
     @torch.no_grad()
     def _teach(self, ids: Tensor, replaced: AbstractSet[int]) -> Taught:
         """The teacher's pass. Below the lowest of the `replaced` layers the student is the teacher, if they share a
