@@ -17,13 +17,14 @@ export function compareDistributions(layers: readonly string[], teacher: Distrib
   };
 }
 
-/** Totals over all positions; perplexities over those that have a next token. */
+/** Totals over the positions that have a next token; arguments are a number a position of the text. */
 export function totalsOf(kl: Float32Array, agree: Uint8Array, logProbability: Float32Array, teacherLogProbability: Float32Array): Totals {
+  const positions = Math.max(1, kl.length - 1);
   const [student, teacher] = [perplexity(logProbability), perplexity(teacherLogProbability)];
   return {
-    positions: kl.length,
-    kl: mean(kl),
-    agreement: mean(agree),
+    positions,
+    kl: mean(kl.subarray(0, positions)),
+    agreement: mean(agree.subarray(0, positions)),
     perplexity: student,
     teacherPerplexity: teacher,
     ratio: student === null || teacher === null ? null : student / teacher,

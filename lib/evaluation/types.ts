@@ -5,7 +5,7 @@ export const TOP = 5;
 
 /** Sums over a text, from which its perplexity and agreement follow. */
 export type Totals = {
-  /** Positions that were compared: all of them for KL and agreement. */
+  /** Positions that have a next token, over which all of these are taken, as the trainer's evaluation does (in a text of one token: that one). */
   readonly positions: number;
   /** Mean KL(teacher || student), nat a token. */
   readonly kl: number;

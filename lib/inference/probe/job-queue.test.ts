@@ -44,7 +44,7 @@ it("stops a cancelled job at its next checkpoint, also while it steps aside", as
   const toggle = job(queue, log, "toggle", 0, 3);
   canceller.abort(new Error("stopped"));
   await Promise.all([sweep, toggle]);
-  expect(log.at(-1)).toMatch(/sweep: stopped|toggle/);
+  expect(log).toContain("sweep: stopped");
   expect(log.filter((name) => name === "sweep").length).toBeLessThan(5);
   expect(log.filter((name) => name === "toggle").length).toBe(3);
 });
