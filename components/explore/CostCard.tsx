@@ -9,17 +9,17 @@ import { JobFailure } from "./JobFailure";
 import { formatNats, formatShare, formatSigned } from "./numbers";
 import { cancel, useProbe, type Compared } from "./probe";
 
-type Line = { name: string; unit: string; hint: string; of: (totals: Totals) => number | null; show: (value: number) => string; main: boolean };
+type Line = { name: string; unit: string; hint: string; of: (totals: Totals) => number | null; show: (value: number) => string; /** Shows a difference without its sign, where not as a value. */ step?: (value: number) => string; main: boolean };
 
 const lines: Line[] = [
-  { name: "KL a token", unit: "nat", hint: "Mean KL(teacher ‖ hybrid) over all positions", of: ({ kl }) => kl, show: formatNats, main: true },
-  { name: "Same likeliest token", unit: "", hint: "Share of positions where both models' likeliest token is the same", of: ({ agreement }) => agreement, show: formatShare, main: true },
+  { name: "KL a token", unit: "nat", hint: "Mean KL(teacher ‖ hybrid) over the positions that have a next token", of: ({ kl }) => kl, show: formatNats, main: true },
+  { name: "Same likeliest token", unit: "", hint: "Share of positions where both models' likeliest token is the same", of: ({ agreement }) => agreement, show: formatShare, step: (share) => `${(100 * share).toFixed(1)} pp`, main: true },
   { name: "Perplexity", unit: "", hint: "Of the text's tokens after the first", of: ({ perplexity }) => perplexity, show: formatNumber, main: true },
   { name: "Over the teacher's", unit: "×", hint: "Perplexity divided by the teacher's", of: ({ ratio }) => ratio, show: (value) => value.toFixed(3), main: true },
   { name: "Teacher's perplexity", unit: "", hint: "Of the text's tokens after the first", of: ({ teacherPerplexity }) => teacherPerplexity, show: formatNumber, main: false },
-  { name: "KL in total", unit: "nat", hint: "Sum over all positions", of: ({ kl, positions }) => kl * positions, show: formatNats, main: false },
+  { name: "KL in total", unit: "nat", hint: "Sum over the positions that have a next token", of: ({ kl, positions }) => kl * positions, show: formatNats, main: false },
   { name: "Same likeliest, in total", unit: "positions", hint: "Positions where both models' likeliest token is the same", of: ({ agreement, positions }) => Math.round(agreement * positions), show: String, main: false },
-  { name: "Positions", unit: "", hint: "Tokens of the text", of: ({ positions }) => positions, show: String, main: false },
+  { name: "Positions", unit: "", hint: "Tokens of the text that have a next token", of: ({ positions }) => positions, show: String, main: false },
 ];
 
 /** What the patterns cost on the text. */
@@ -129,7 +129,7 @@ function Beside({ a, b, stale }: { a: Compared | null; b: Compared | null; stale
                     {value === null ? "–" : line.show(value)}
                   </td>
                 ))}
-                <td className={`py-1.5 pl-4 text-right text-ink-2 ${stale.a || stale.b ? "opacity-40" : ""}`}>{difference === null ? "–" : formatSigned(difference, line.show)}</td>
+                <td className={`py-1.5 pl-4 text-right text-ink-2 ${stale.a || stale.b ? "opacity-40" : ""}`}>{difference === null ? "–" : formatSigned(difference, line.step ?? line.show)}</td>
               </tr>
             );
           })}
@@ -151,7 +151,15 @@ function Value({ line, totals }: { line: Line; totals: Totals }): ReactNode {
 }
 
 function Skeleton() {
-  const { status, jobs } = useProbe();
-  const busy = status === "loading" || jobs.text.running || jobs.a.running;
+  const { status, loading, jobs } = useProbe();
+  if (status === "loading") {
+    return (
+      <div className="grid gap-2 py-2">
+        <ProgressBar label={`Loading: ${loading?.message ?? "starting"}`} done={loading?.done ?? 0} total={loading?.total ?? 0} />
+        <p className="text-[13px] text-ink-2">The model is being loaded. {loading?.message}</p>
+      </div>
+    );
+  }
+  const busy = jobs.text.running || jobs.a.running;
   return <p className="py-3 text-[13px] text-ink-2">{busy ? "The numbers appear as soon as the text was read." : "Load the model and choose a text: the cost of each pattern is computed here, in this browser."}</p>;
 }

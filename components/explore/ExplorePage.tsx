@@ -86,7 +86,9 @@ type WorkbenchProps = {
 function Workbench({ families, family, open, unknown, results, children }: WorkbenchProps) {
   const state = useExplore();
   const probe = useProbe();
-  const [panelOpen, setPanelOpen] = useState(true);
+  const [chosenOpen, setPanelOpen] = useState<boolean | null>(null);
+  // On a narrow screen the panel makes room for the layers once there is a model.
+  const panelOpen = chosenOpen ?? (probe.status === "empty" || probe.status === "failed");
   const shape = open?.shape ?? null;
   const patterns = shape ? patternsOf(state) : null;
   const { id, text } = textOf(state, family.family, family.chat);
@@ -122,7 +124,7 @@ function Workbench({ families, family, open, unknown, results, children }: Workb
           )}
         </div>
       </aside>
-      <div className="min-w-0 lg:min-h-0 lg:overflow-y-auto">
+      <div className="relative min-w-0 lg:min-h-0 lg:overflow-y-auto">
         <div className="mx-auto grid max-w-6xl grid-cols-[minmax(0,1fr)] gap-4 px-4 py-4 sm:px-6 sm:py-5">
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <h1 className="text-base font-semibold tracking-tight">Explore</h1>
@@ -130,7 +132,21 @@ function Workbench({ families, family, open, unknown, results, children }: Workb
             <CopyLink />
           </div>
           {problems.length > 0 && (
-            <Notice tone="warn" message={problems.join(" ")} action="Everything else of the link is shown. The address stays as it was until you close this.">
+            <Notice
+              tone="warn"
+              message={problems.length === 1 ? (problems[0] ?? "") : "Parts of this could not be used:"}
+              action={problems.length === 1 ? "Everything else is shown. The address stays as it was until you close this." : undefined}
+            >
+              {problems.length > 1 && (
+                <>
+                  <ul className="w-full list-disc pl-4 text-ink-2 [overflow-wrap:anywhere]">
+                    {problems.map((problem) => (
+                      <li key={problem}>{problem}</li>
+                    ))}
+                  </ul>
+                  <p className="w-full text-ink-2">Everything else is shown. The address stays as it was until you close this.</p>
+                </>
+              )}
               <Button onClick={() => (unknown ? useExplore.setState({ family: family.family, problems: [] }) : dismissProblems())}>Close</Button>
             </Notice>
           )}

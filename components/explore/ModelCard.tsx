@@ -34,7 +34,7 @@ export function ModelCard({ families, family, provider }: { families: ListedFami
   const missing = missingFiles(family);
   const load = () => void loadProbe({ family: family.family, provider });
   return (
-    <div className="grid gap-4" data-testid="probe" data-status={current ? status : "empty"}>
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-4" data-testid="probe" data-status={current ? status : "empty"}>
       <SelectField
         label="Family"
         value={family.family}

@@ -31,8 +31,8 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
   };
 
   return (
-    <div className="flex flex-wrap items-end gap-x-3 gap-y-2">
-      <div className="w-44">
+    <>
+      <div className="w-40">
         <SelectField
           label="Attention kept in"
           value={order}
@@ -70,7 +70,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
         </p>
       )}
       {shape.variants.length > 0 && (
-        <div className="w-52 max-w-full">
+        <div className="w-44">
           <SelectField
             label="Shipped variant"
             value={shape.variants.find(({ layers }) => samePattern(layers, pattern))?.name ?? ""}
@@ -82,6 +82,6 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
           />
         </div>
       )}
-    </div>
+    </>
   );
 }

@@ -3,7 +3,7 @@
 import Link from "next/link";
 import { useState } from "react";
 import { Button, IconButton } from "@/components/ui/Button";
-import { Segmented, SelectField } from "@/components/ui/Field";
+import { SelectField } from "@/components/ui/Field";
 import { ProgressBar } from "@/components/ui/ProgressBar";
 import { describeLayer } from "@/components/ui/LayerStrip";
 import { isAttentionLayer } from "@/lib/hybrid/config";
@@ -59,10 +59,27 @@ export function StripCard({ shape, provider, series, onSweep }: StripCardProps) 
     <section aria-label="Layers" className="grid grid-cols-[minmax(0,1fr)] gap-4 rounded-xl border border-line bg-surface p-4 sm:p-5">
       <div className="flex flex-wrap items-center gap-x-2 gap-y-2">
         <h2 className="text-[13px] font-semibold">Layers</h2>
-        <p className="tabular flex gap-3 text-2xs text-ink-2">
+        <p title="Click or drag to paint. Arrows move, Space toggles, Shift+arrows extend." className="tabular flex gap-3 text-2xs text-ink-2">
           <Key color="bg-attention" text="attention" />
           <Key color="bg-mamba" text="Mamba-2" />
         </p>
+        <div role="group" aria-label="Bars over the layers" className="flex items-center gap-0.5 text-2xs sm:ml-4">
+          <span aria-hidden className="mr-1 text-ink-3">
+            Bars
+          </span>
+          {measures.map((value) => (
+            <button
+              key={value}
+              type="button"
+              aria-pressed={value === measure}
+              title={series[value].description}
+              onClick={() => setMeasure(value)}
+              className="h-6 rounded-md px-1.5 text-ink-2 hover:bg-sunken hover:text-ink aria-pressed:bg-sunken aria-pressed:font-medium aria-pressed:text-ink"
+            >
+              {measureNames[value]}
+            </button>
+          ))}
+        </div>
         <div className="ml-auto flex items-center gap-1">
           {patterns.b && (
             <Button look="ghost" className="h-7 px-2 text-xs" onClick={swapPatterns}>
@@ -82,7 +99,7 @@ export function StripCard({ shape, provider, series, onSweep }: StripCardProps) 
         return (
           own && (
             <div key={name} className="grid grid-cols-[minmax(0,1fr)] gap-2" data-testid={`strip-${name}`}>
-              <StripHeader slot={name} shape={shape} provider={provider} pattern={own} several={patterns.b !== null} edited={slot === name} />
+              <StripHeader slot={name} shape={shape} provider={provider} pattern={own} several={patterns.b !== null} edited={slot === name} layer={state.layer} />
               <StripEditor
                 label={`Layers of pattern ${name.toUpperCase()}`}
                 pattern={own}
@@ -98,50 +115,32 @@ export function StripCard({ shape, provider, series, onSweep }: StripCardProps) 
         );
       })}
 
-      <div className="flex flex-wrap items-end gap-x-5 gap-y-3">
-        <div className="w-full max-w-84">
-          <Segmented label={`Bars: ${shown.description ?? ""}`} value={measure} options={measures.map((value) => ({ value, label: measureNames[value] }))} onChange={setMeasure} />
-        </div>
-        <SweepStatus running={sweep.running} progress={sweep.progress} known={series.sensitivity.values.filter((value) => value !== null).length} total={shape.layers} onSweep={onSweep} />
-      </div>
+      <SweepStatus running={sweep.running} total={sweep.progress?.total} known={series.sensitivity.values.filter((value) => value !== null).length} layers={shape.layers} onSweep={onSweep} />
       <JobFailure job="sweep" />
 
-      <div className="grid gap-3 border-t border-line pt-4">
+      <div className="flex flex-wrap items-end gap-x-3 gap-y-3 border-t border-line pt-3.5">
         <Presets shape={shape} pattern={pattern} set={set} costs={series.sensitivity.values} sweeping={sweep.running} onSweep={onSweep} />
-        <div className="flex flex-wrap items-end gap-3">
-          {shape.sets.length > 1 && (
-            <div className="w-44">
-              <SelectField
-                label="Mixer set for Mamba cells"
-                value={set}
-                options={shape.sets.map(({ name, layers }) => ({ value: name, label: `${name} (${layers.length} layers)` }))}
-                onChange={chooseSet}
-              />
-            </div>
-          )}
-          <div className="w-44">
+        {shape.sets.length > 1 && (
+          <div className="w-40">
             <SelectField
-              label={`Layer ${state.layer}${patterns.b ? ` of ${slot.toUpperCase()}` : ""}`}
-              value={pattern[state.layer] ?? "attention"}
-              options={["attention", ...setsFor(shape, state.layer).map(({ name }) => `mamba2:${name}`)].map((spec) => ({ value: spec, label: describeLayer(spec) }))}
-              onChange={(spec) => setLayer(state.layer, spec)}
+              label="Mamba cells from set"
+              value={set}
+              options={shape.sets.map(({ name, layers }) => ({ value: name, label: `${name} (${layers.length})` }))}
+              onChange={chooseSet}
             />
           </div>
-          <p className="hidden pb-1 text-2xs text-ink-3 lg:block">
-            Click or drag to paint. Arrows move, Space toggles, Shift+arrows extend.
-          </p>
-        </div>
+        )}
       </div>
     </section>
   );
 }
 
-function StripHeader({ slot, shape, provider, pattern, several, edited }: { slot: Slot; shape: FamilyShape; provider: string; pattern: readonly string[]; several: boolean; edited: boolean }) {
+function StripHeader({ slot, shape, provider, pattern, several, edited, layer }: { slot: Slot; shape: FamilyShape; provider: string; pattern: readonly string[]; several: boolean; edited: boolean; layer: number }) {
   const variants = matchingVariants(pattern, shape);
   const variant = variants[0];
   const attention = pattern.filter(isAttentionLayer).length;
   return (
-    <div className="flex min-h-6 flex-wrap items-baseline gap-x-3 text-xs">
+    <div className="flex min-h-6 flex-wrap items-baseline gap-x-3 gap-y-1 text-xs">
       {several && <span className={`grid size-5 place-items-center self-center rounded text-2xs font-semibold ${edited ? "bg-ink text-canvas" : "bg-sunken text-ink-2"}`}>{slot.toUpperCase()}</span>}
       <span className="tabular font-medium">
         {attention} of {pattern.length} attention
@@ -161,32 +160,53 @@ function StripHeader({ slot, shape, provider, pattern, several, edited }: { slot
           {formatPattern([...pattern])}
         </code>
       )}
+      <label className="ml-auto flex items-center gap-1.5 self-center text-2xs text-ink-2">
+        Layer {layer}
+        <select
+          value={pattern[layer] ?? "attention"}
+          onChange={(event) => setLayer(layer, event.target.value, slot)}
+          className="h-6 rounded-md border border-line-strong bg-surface px-1 text-xs text-ink"
+        >
+          {["attention", ...setsFor(shape, layer).map(({ name }) => `mamba2:${name}`)].map((spec) => (
+            <option key={spec} value={spec}>
+              {describeLayer(spec)}
+            </option>
+          ))}
+        </select>
+      </label>
     </div>
   );
 }
 
-function SweepStatus({ running, progress, known, total, onSweep }: { running: boolean; progress: { done: number; total: number } | null; known: number; total: number; onSweep: () => void }) {
-  const ready = useProbe(({ status, text }) => status === "ready" && text !== null);
+type SweepStatusProps = { running: boolean; total: number | undefined; known: number; layers: number; onSweep: () => void };
+
+/** The sweep's progress, or the way to start it; nothing once it is done. */
+function SweepStatus({ running, total, known, layers, onSweep }: SweepStatusProps) {
+  // What is due by itself starts in a moment.
+  const offered = useProbe(({ status, text, wanted, jobs }) => status === "ready" && text !== null && wanted.sweep === null && !jobs.sweep.cancelled);
   if (running) {
     return (
-      <div className="flex min-w-48 flex-1 items-center gap-2 pb-1" data-testid="sweep">
-        <div className="min-w-0 flex-1">
-          <p role="status" className="tabular mb-1 text-2xs text-ink-2">
-            Sensitivity of {known} of {progress?.total ?? total} layers
-          </p>
-          <ProgressBar label="Sensitivity of each layer" done={known} total={progress?.total ?? total} />
+      <div className="flex items-center gap-3" data-testid="sweep">
+        <p role="status" className="tabular text-2xs text-ink-2">
+          Sensitivity of {known} of {total || layers} layers
+        </p>
+        <div className="min-w-12 flex-1">
+          <ProgressBar label="Sensitivity of each layer" done={known} total={total || layers} />
         </div>
-        <Button look="ghost" className="h-7 px-2 text-xs" onClick={() => cancel("sweep")}>
+        <Button look="ghost" className="h-6 px-2 text-xs" onClick={() => cancel("sweep")}>
           Cancel
         </Button>
       </div>
     );
   }
-  if (!ready || known > 0) return null;
+  if (!offered || known > 0) return null;
   return (
-    <Button className="text-xs" onClick={onSweep}>
-      Measure sensitivity of all layers
-    </Button>
+    <div className="flex items-center gap-3">
+      <Button className="h-7 text-xs" onClick={onSweep}>
+        Measure each layer&apos;s sensitivity
+      </Button>
+      <p className="text-2xs text-ink-3">Replaces one layer at a time, in the background.</p>
+    </div>
   );
 }
 

@@ -30,7 +30,7 @@ export function TextCard({ id, text }: { id: SampleId | "own"; text: string }) {
   };
 
   return (
-    <div className="grid gap-2">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-2">
       <SelectField
         label="Text"
         value={id}

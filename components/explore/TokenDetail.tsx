@@ -25,7 +25,7 @@ export function TokenDetail({ position, columns, vocabulary }: { position: numbe
     })),
   ];
   return (
-    <div aria-live="polite" className="grid content-start gap-3 rounded-lg border border-line bg-surface p-3.5" data-testid="token-detail">
+    <div aria-live="polite" className="grid content-start gap-3 [font-variant-ligatures:none] rounded-lg border border-line bg-surface p-3.5" data-testid="token-detail">
       <p className="tabular text-xs text-ink-2">
         Position {position}: after <Piece text={pieces[position] ?? ""} />
         {next === null ? (

@@ -46,7 +46,7 @@ export function TokenText({ pieces, values, top, differs, active, onActive, labe
       onKeyDown={press}
       onPointerOver={(event) => event.pointerType === "mouse" && pointed(event.target)}
       onClick={(event) => pointed(event.target)}
-      className="max-h-[26rem] overflow-y-auto rounded-lg border border-line bg-surface p-3.5 font-mono text-[13px] leading-[1.75] [overflow-wrap:anywhere] whitespace-pre-wrap"
+      className="max-h-[26rem] overflow-y-auto rounded-lg border border-line bg-surface p-3.5 font-mono text-[13px] leading-[1.75] [overflow-wrap:anywhere] whitespace-pre-wrap [font-variant-ligatures:none]"
     >
       {cells.map((cell, position) => (
         <Token key={position} position={position} {...cell} active={position === active} />

@@ -24,8 +24,8 @@ export type View = {
   provider?: ProviderChoice;
 };
 
-/** The address of a view. A text that is too long for a link is left out; `complete` tells. */
-export function encodeView(view: View): { query: URLSearchParams; complete: boolean } {
+/** The address of a view, without its "?". A text that is too long for a link is left out; `complete` tells. */
+export function encodeView(view: View): { query: string; complete: boolean } {
   const query = new URLSearchParams();
   let complete = true;
   if (view.family !== undefined) query.set("family", view.family);
@@ -41,7 +41,8 @@ export function encodeView(view: View): { query: URLSearchParams; complete: bool
   if (view.layer !== undefined) query.set("layer", String(view.layer));
   if (view.tab !== undefined) query.set("tab", view.tab);
   if (view.provider !== undefined && view.provider !== "auto") query.set("provider", view.provider);
-  return { query, complete };
+  // "~" needs no escape in an address, and patterns are to be read there.
+  return { query: query.toString().replaceAll("%7E", "~"), complete };
 }
 
 const layerSchema = z
@@ -53,12 +54,12 @@ const layerSchema = z
 export function decodeView(query: URLSearchParams): { view: View; problems: string[] } {
   const view: View = {};
   const problems: string[] = [];
-  const read = <T>(key: string, parse: (text: string) => T | null, use: (value: T) => void, wanted: string): void => {
+  const read = <T>(key: string, parse: (text: string) => T | null, keep: (value: T) => void, wanted: string): void => {
     const text = query.get(key);
     if (text === null) return;
     const value = parse(text);
     if (value === null) problems.push(`"${key}=${shorten(text)}" is not ${wanted}.`);
-    else use(value);
+    else keep(value);
   };
   const by =
     <T>(schema: z.ZodType<T>) =>

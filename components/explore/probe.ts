@@ -29,6 +29,8 @@ export type ProbeState = {
   inside: LayerInside | null;
   distances: readonly LayerDistance[];
   sweep: readonly LayerSensitivity[];
+  /** Key of the sweep that is shown, also of one that was stopped half way. */
+  sweepKey: string | null;
   /** Texts of the tokens that comparisons name. */
   vocabulary: ReadonlyMap<number, string>;
   points: readonly OwnPoint[];
@@ -36,7 +38,7 @@ export type ProbeState = {
 
 const idle: Job = { running: false, progress: null, error: null, cancelled: false };
 const noJobs = Object.fromEntries(jobNames.map((job) => [job, idle])) as Record<JobName, Job>;
-const noResults = { done: noKeys, jobs: noJobs, text: null, a: null, b: null, inside: null, distances: [], sweep: [], points: [] };
+const noResults = { done: noKeys, jobs: noJobs, text: null, a: null, b: null, inside: null, distances: [], sweep: [], sweepKey: null, points: [] };
 const empty = { status: "empty" as const, target: null, loading: null, info: null, error: null, ...noResults, vocabulary: new Map<number, string>() };
 
 export const useProbe = create<ProbeState>(() => ({ ...empty, wanted: noKeys }));
@@ -112,10 +114,14 @@ export function want(next: Wanted): void {
 }
 
 /** Bars and lists of another set or text would be taken for this one's: they go at once. */
-function outdated({ done }: ProbeState, wanted: Keys): Partial<ProbeState> {
-  const gone = (["sweep", "distances"] as const).filter((job) => done[job] !== null && done[job] !== wanted[job]);
-  if (gone.length === 0) return {};
-  return { ...Object.fromEntries(gone.map((job) => [job, []])), done: { ...done, ...Object.fromEntries(gone.map((job) => [job, null])) } };
+function outdated({ done, sweepKey }: ProbeState, wanted: Keys): Partial<ProbeState> {
+  const swept = sweepKey !== null && sweepKey !== wanted.sweep;
+  const measured = done.distances !== null && done.distances !== wanted.distances;
+  return {
+    ...(swept && { sweep: [], sweepKey: null }),
+    ...(measured && { distances: [] }),
+    ...((swept || measured) && { done: { ...done, ...(swept && { sweep: null }), ...(measured && { distances: null }) } }),
+  };
 }
 
 /** Stops a job; it stays stopped until {@link retry} or another input. */
@@ -204,13 +210,17 @@ async function compute(job: JobName, wanted: Wanted, call: ProbeCall, live: () =
     case "distances":
       return wanted.distances === null ? null : { distances: (await probe().distances(wanted.distances, call)).distances };
     case "sweep": {
-      if (wanted.sweep === null) return null;
-      set({ sweep: [] });
-      const { sensitivities } = await probe().sensitivity(wanted.sweep, {
+      const held = get().info?.sets.find(({ name }) => name === wanted.sweep)?.layers;
+      if (wanted.sweep === null || !held) return null;
+      // One that was stopped goes on where it was.
+      if (get().sweepKey !== get().wanted.sweep) set({ sweep: [], sweepKey: get().wanted.sweep });
+      const known = new Set(get().sweep.map(({ layer }) => layer));
+      await probe().sensitivity(wanted.sweep, {
         ...call,
+        layers: held.filter((layer) => !known.has(layer)),
         onLayer: (layer) => live() && set(({ sweep }) => ({ sweep: [...sweep, layer] })),
       });
-      return { sweep: sensitivities };
+      return {};
     }
   }
 }

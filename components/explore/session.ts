@@ -204,11 +204,11 @@ export function chooseSet(name: string): void {
 export const undoEdit = (): void => changeHistory(undo);
 export const redoEdit = (): void => changeHistory(redo);
 
-/** Begins or ends the comparison of two patterns; B begins as the teacher's, unless given. */
+/** Begins or ends the comparison of two patterns; B begins as a copy of A, so that each change of it shows. */
 export function setComparing(on: boolean): void {
   changeHistory((history) => {
     if (on === (history.present.b !== null)) return history;
-    return record(history, { ...history.present, b: on ? history.present.a.map(() => "attention") : null });
+    return record(history, { ...history.present, b: on ? history.present.a : null });
   });
   set({ editing: on ? "b" : "a" });
 }

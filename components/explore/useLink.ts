@@ -38,9 +38,8 @@ function write(state: Session): string | null {
   // A link whose parts are not understood stays in the address until the notice about it was read.
   if (!view || state.asked || state.problems.length > 0 || window.location.pathname !== "/explore") return null;
   const { query } = encodeView(view);
-  const text = query.toString();
-  if (new URLSearchParams(window.location.search).toString() !== text) window.history.replaceState(null, "", `/explore?${text}`);
-  return text;
+  if (window.location.search !== `?${query}`) window.history.replaceState(null, "", `/explore?${query}`);
+  return new URLSearchParams(query).toString();
 }
 
 /** The address of the present view, and whether the text is in it. */
