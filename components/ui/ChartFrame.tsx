@@ -32,7 +32,7 @@ type ChartFrameProps = {
   controls?: ReactNode;
   /** Shown in the drawing's place while there is none. */
   empty?: ReactNode;
-  /** `plain` has no card around it. */
+  /** `plain` has no card around it, and leaves its legend to what it stands in; exports have it. */
   look?: "card" | "plain";
   children?: ReactNode;
 };
@@ -71,7 +71,7 @@ export function ChartFrame({ title, unit, description, name, table, csv, legend 
         <div className="min-w-0 flex-1">
           <h3 id={heading} className="text-[13px] font-semibold tracking-tight">
             {title}
-            <span className="ml-2 text-2xs font-normal tracking-normal text-ink-3">{unit}</span>
+            <span className="block text-2xs font-normal tracking-normal text-ink-3 sm:ml-2 sm:inline">{unit}</span>
           </h3>
           {description && <p className="mt-0.5 max-w-[72ch] text-xs text-ink-2">{description}</p>}
         </div>
@@ -86,7 +86,7 @@ export function ChartFrame({ title, unit, description, name, table, csv, legend 
           <div ref={body} className="min-w-0">
             {children}
           </div>
-          {legend.length > 0 && <Legend items={legend} />}
+          {legend.length > 0 && look === "card" && <Legend items={legend} />}
           <NumbersTable title={title} table={table} visible={showsTable} />
         </>
       )}

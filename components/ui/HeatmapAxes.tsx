@@ -2,7 +2,7 @@ import { formatNumber } from "./format";
 import { axisTicks, type View } from "./heatmap-view";
 
 /** Space for axes and legend around the plot, CSS pixels. */
-export const MARGINS = { left: 56, top: 4, right: 4, bottom: 100 } as const;
+export const MARGINS = { left: 56, top: 4, right: 4, bottom: 92 } as const;
 /** Cells at least this large, in pixels, are labelled by their token; smaller ones by their index. */
 const TOKEN_CELL = 13;
 const TOKEN_LETTERS = 6;
@@ -50,10 +50,10 @@ export function HeatmapAxes({ plot, view, n, tokens, legend }: HeatmapAxesProps)
       <text transform={`translate(9 ${top + plot / 2}) rotate(-90)`} textAnchor="middle" className="fill-ink-3">
         target token, reads
       </text>
-      <text x={left + plot / 2} y={bottom + 60} textAnchor="middle" className="fill-ink-3">
+      <text x={left + plot / 2} y={bottom + (named ? 56 : 32)} textAnchor="middle" className="fill-ink-3">
         source token, is read
       </text>
-      <ColourLegend x={left} y={bottom + 74} width={plot} {...legend} />
+      <ColourLegend x={left} y={bottom + 66} width={plot} {...legend} />
     </svg>
   );
 }

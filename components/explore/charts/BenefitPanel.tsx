@@ -43,7 +43,6 @@ export function BenefitPanel({ family, architecture, mixerSets, patternA, patter
           description={crossingsInWords(models)}
           value={({ bytes }) => bytes}
           format={formatBytes}
-          scale="log"
         />
         <CostChart
           {...shared}
@@ -52,11 +51,12 @@ export function BenefitPanel({ family, architecture, mixerSets, patternA, patter
           description={flopsInWords(models, contexts)}
           value={({ flops }) => flops}
           format={formatLarge}
-          scale="log"
         />
-        <SpeedChart family={family} architecture={architecture} models={models} name={name} />
         <QualityChart family={family} results={results} variants={variants} ownPoints={ownPoints} name={name} />
         <ReportedChart name={["reported"]} />
+        <div className="min-w-0 lg:col-span-2">
+          <SpeedChart family={family} architecture={architecture} models={models} name={name} />
+        </div>
       </div>
     </div>
   );

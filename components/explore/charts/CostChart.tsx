@@ -7,7 +7,7 @@ import { formatCount } from "@/components/ui/format";
 import type { CostPoint } from "@/lib/hybrid/costs";
 import { ChartTooltip } from "./ChartTooltip";
 import type { Compared } from "./models";
-import { axis, below, grid } from "./style";
+import { axis, below, grid, logTicks } from "./style";
 
 type CostChartProps = {
   title: string;
@@ -22,13 +22,12 @@ type CostChartProps = {
   contextTokens: number;
   /** The longest context that the family is made for. */
   limit: number;
-  scale: "log" | "linear";
 };
 
 const TICKS = [16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144];
 
-/** A cost of each model against the length of the context, on a log axis. */
-export function CostChart({ title, unit, description, name, models, contexts, value, format, contextTokens, limit, scale }: CostChartProps) {
+/** A cost of each model against the length of the context, on log axes. */
+export function CostChart({ title, unit, description, name, models, contexts, value, format, contextTokens, limit }: CostChartProps) {
   const data = contexts.map((context, index) => ({
     context,
     ...Object.fromEntries(models.map(({ key, costs }) => [key, costs.curve[index] ? value(costs.curve[index]) : null])),
@@ -38,6 +37,8 @@ export function CostChart({ title, unit, description, name, models, contexts, va
     return point ? format(value(point)) : "–";
   };
   const last = contexts.at(-1) ?? 1;
+  const all = models.flatMap(({ costs }) => costs.curve.map(value));
+  const ticks = logTicks(Math.min(...all), Math.max(...all));
   return (
     <ChartFrame
       title={title}
@@ -48,10 +49,10 @@ export function CostChart({ title, unit, description, name, models, contexts, va
       legend={models.map(({ label, colour, dash }) => ({ label, colour, mark: dash ? ("dash" as const) : ("line" as const) }))}
     >
       <ResponsiveContainer width="100%" height={240}>
-        <LineChart data={data} margin={{ top: 18, right: 14, bottom: 20, left: 2 }} aria-label={title}>
+        <LineChart data={data} margin={{ top: 18, right: 14, bottom: 14, left: 2 }} aria-label={title}>
           <CartesianGrid {...grid} />
           <XAxis {...axis} dataKey="context" type="number" scale="log" domain={[contexts[0] ?? 1, last]} ticks={TICKS.filter((tick) => tick <= last)} tickFormatter={shortCount} label={below("context, tokens")} />
-          <YAxis {...axis} width={56} scale={scale} domain={scale === "log" ? ["auto", "auto"] : [0, "auto"]} tickFormatter={format} allowDataOverflow={false} />
+          <YAxis {...axis} width={56} scale="log" domain={[ticks[0] ?? 1, ticks.at(-1) ?? 10]} ticks={ticks} tickFormatter={format} />
           <Tooltip
             isAnimationActive={false}
             content={({ active, label }) =>

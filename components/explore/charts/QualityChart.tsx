@@ -19,8 +19,8 @@ export function QualityChart({ family, results, variants, ownPoints, name }: Qua
   const own = ownPointsOf(ownPoints, metric);
   const { label, unit, teacher, better } = QUALITY[metric];
   const series = [
-    { name: `Recorded variants on ${text}`, colour: "var(--mamba)", shape: "circle" as const, joined: false, points: recorded },
-    { name: "Your patterns on your text", colour: "var(--accent)", shape: "diamond" as const, joined: false, points: own },
+    { name: `Recorded variants on ${text}`, colour: "var(--mamba)", shape: "circle" as const, joined: false, names: "top" as const, points: recorded },
+    { name: "Your patterns on your text", colour: "var(--accent)", shape: "diamond" as const, joined: false, names: "right" as const, points: own },
   ].filter(({ points }) => points.length > 0);
   return (
     <ChartFrame
@@ -47,7 +47,7 @@ export function QualityChart({ family, results, variants, ownPoints, name }: Qua
       }
       empty={series.length > 0 ? undefined : "No variant of this family has been recorded, and you have no points of your own yet."}
     >
-      <ShareScatter label="Quality against attention kept" series={series} unit={unit} fromZero={metric === "kl"} reference={{ value: teacher, label: "teacher" }} />
+      <ShareScatter label="Quality against attention kept" series={series} unit={unit} fromZero={metric === "kl"} reference={{ value: teacher, label: "teacher", side: metric === "agreement" ? "below" : "above" }} />
     </ChartFrame>
   );
 }

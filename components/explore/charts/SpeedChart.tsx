@@ -12,7 +12,7 @@ import { shortCount } from "./CostChart";
 import { cancelMeasure, CONTEXTS, measure, measureStore } from "./measure";
 import type { Compared } from "./models";
 import type { BenefitPanelProps } from "./props";
-import { axis, below, grid } from "./style";
+import { axis, axisNumber, below, grid } from "./style";
 
 type SpeedChartProps = Pick<BenefitPanelProps, "family" | "architecture"> & { models: readonly Compared[]; name: readonly string[] };
 
@@ -75,10 +75,10 @@ export function SpeedChart({ family, architecture, models, name }: SpeedChartPro
       empty={measured.length > 0 ? undefined : running ? "The first speeds will appear here." : "Not measured on this device yet."}
     >
       <ResponsiveContainer width="100%" height={220}>
-        <LineChart data={data} margin={{ top: 8, right: 14, bottom: 20, left: 2 }} aria-label="Decoding speed on this device">
+        <LineChart data={data} margin={{ top: 8, right: 14, bottom: 14, left: 2 }} aria-label="Decoding speed on this device">
           <CartesianGrid {...grid} />
           <XAxis {...axis} dataKey="context" type="number" scale="log" domain={[contexts[0] ?? 1, Math.max(contexts.at(-1) ?? 2, (contexts[0] ?? 1) * 2)]} ticks={contexts} tickFormatter={shortCount} label={below("context, tokens")} />
-          <YAxis {...axis} width={46} domain={[0, "auto"]} tickFormatter={formatNumber} />
+          <YAxis {...axis} width={46} domain={[0, "auto"]} tickFormatter={axisNumber} />
           <Tooltip
             isAnimationActive={false}
             content={({ active, label }) =>

@@ -6,7 +6,7 @@ import { ChartFrame } from "@/components/ui/ChartFrame";
 import type { LayerInside } from "@/lib/inference/probe/types";
 import { ChartTooltip } from "./ChartTooltip";
 import { formatWeight, nameToken, timeTable } from "./inside-data";
-import { axis, below, grid } from "./style";
+import { axis, axisNumber, below, grid } from "./style";
 
 type TimeChartProps = {
   title: string;
@@ -46,10 +46,10 @@ export const TimeChart = memo(function TimeChart({ title, unit, description, nam
       ]}
     >
       <ResponsiveContainer width="100%" height={200}>
-        <LineChart data={data} margin={{ top: 6, right: 10, bottom: 18, left: 0 }} aria-label={title}>
+        <LineChart data={data} margin={{ top: 6, right: 10, bottom: 14, left: 0 }} aria-label={title}>
           <CartesianGrid {...grid} />
           <XAxis {...axis} dataKey="token" type="number" domain={[0, Math.max(1, tokens - 1)]} label={below("position, tokens")} />
-          <YAxis {...axis} width={46} domain={domain ?? [0, "auto"]} tickFormatter={(value: number) => formatWeight(value)} />
+          <YAxis {...axis} width={46} domain={domain ?? [0, "auto"]} tickFormatter={axisNumber} />
           <Tooltip
             isAnimationActive={false}
             content={({ active, label }) =>
