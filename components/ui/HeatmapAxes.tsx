@@ -27,6 +27,7 @@ export function HeatmapAxes({ plot, view, n, tokens, legend }: HeatmapAxesProps)
   const bottom = top + plot;
   return (
     <svg data-figure aria-hidden width={plot + left + MARGINS.right} height={bottom + MARGINS.bottom} className="pointer-events-none absolute inset-0 overflow-visible text-ink-2" fill="currentColor" fontSize={10}>
+      <rect x={left - 0.5} y={top - 0.5} width={plot + 1} height={plot + 1} fill="none" className="stroke-line-strong" />
       {rows.map((row) => {
         const y = top + (row + 0.5 - view.y) * cell;
         return (

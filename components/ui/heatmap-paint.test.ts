@@ -39,7 +39,8 @@ describe("painting a matrix", () => {
             expect(Math.abs(at.x - column)).toBeLessThanOrEqual(1);
             const value = values[row * n + column]!;
             const expected = column > row ? 0 : Math.round(((Math.sign(value) * spread(Math.min(1, Math.abs(value) / 2), "linear") + 1) / 2) * 200) + 1;
-            expect(pixels[y * 40 + x]).toBe(expected);
+            // Colours come from a table of magnitudes: a value at the border of two levels may get either.
+            expect(Math.abs(pixels[y * 40 + x]! - expected)).toBeLessThanOrEqual(expected === 0 ? 0 : 1);
           }
         }
       }),

@@ -23,8 +23,8 @@ export function paintMatrix(pixels: Uint32Array, width: number, height: number, 
   const { values, offset, n, maximum, colours, signed, spread: kind } = painting;
   const columns = bounds(view.x, view.size, width, n);
   const rows = bounds(view.y, view.size, height, n);
-  const top = colours.length - 1;
-  const inverse = maximum > 0 ? 1 / maximum : 0;
+  const { above, below } = tablesOf(colours, signed, kind);
+  const scale = maximum > 0 ? TABLE / maximum : 0;
   let painted = -1;
   for (let y = 0; y < height; y++) {
     const begin = rows[2 * y] as number;
@@ -42,8 +42,9 @@ export function paintMatrix(pixels: Uint32Array, width: number, height: number, 
         pixels[line + x] = 0;
         continue;
       }
+      // The magnitude wins, and with it its sign; most pixels hold one cell, or two by two.
       let peak = 0;
-      let size = -1;
+      let size = 0;
       for (let row = Math.max(begin, left); row < end; row++) {
         const base = offset + row * n;
         const last = Math.min(right, row + 1);
@@ -56,11 +57,34 @@ export function paintMatrix(pixels: Uint32Array, width: number, height: number, 
           }
         }
       }
-      const place = spread(Math.min(1, Math.abs(peak) * inverse), kind);
-      const level = signed ? ((peak < 0 ? -place : place) + 1) / 2 : place;
-      pixels[line + x] = colours[Math.round(level * top)] as number;
+      const entry = Math.min(TABLE, (size * scale + 0.5) | 0);
+      pixels[line + x] = (peak < 0 ? below : above)[entry] as number;
     }
   }
+}
+
+/** Entries of a colour table, less one: fine enough that the log spread has no steps down to its last decade. */
+const TABLE = 65_535;
+type Tables = { readonly above: Uint32Array; readonly below: Uint32Array };
+const tables = new WeakMap<Uint32Array, Map<string, Tables>>();
+
+/** Colours by magnitude, of positive and of negative values: a root or logarithm a pixel would take most of the time of painting. */
+function tablesOf(colours: Uint32Array, signed: boolean, kind: Spread): Tables {
+  const known = tables.get(colours) ?? new Map<string, Tables>();
+  tables.set(colours, known);
+  const key = `${kind} ${signed}`;
+  const held = known.get(key);
+  if (held) return held;
+  const top = colours.length - 1;
+  const make = (sign: 1 | -1): Uint32Array =>
+    Uint32Array.from({ length: TABLE + 1 }, (_, entry) => {
+      const place = spread(entry / TABLE, kind);
+      return colours[Math.round((signed ? (sign * place + 1) / 2 : place) * top)] as number;
+    });
+  const above = make(1);
+  const made = { above, below: signed ? make(-1) : above };
+  known.set(key, made);
+  return made;
 }
 
 /** First and one-past-last cell of each pixel. Every cell in view belongs to a pixel. */

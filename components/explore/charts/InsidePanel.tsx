@@ -183,7 +183,7 @@ function Inside({ inside, pieces, name }: { inside: LayerInside; pieces: readonl
 
 /** The cell under the cursor, in both matrices; keeps its height while there is none. */
 function CellReadout({ inside, pieces, head, cell }: { inside: LayerInside; pieces: readonly string[]; head: number; cell: Cell | null }) {
-  if (!cell) return <p className="min-h-9 rounded-md bg-sunken px-3 py-2 text-xs text-ink-3">Point at a cell, or move over the cells by arrow keys, to read its two tokens and both weights.</p>;
+  if (!cell) return <p className="min-h-9 rounded-md bg-sunken px-3 py-2 text-xs text-ink-2">Point at a cell, or move over the cells by arrow keys, to read its two tokens and both weights.</p>;
   const index = cellIndex(inside, head, cell);
   return (
     <p aria-hidden className="tabular flex min-h-9 flex-wrap items-baseline gap-x-4 gap-y-0.5 rounded-md bg-sunken px-3 py-2 text-xs text-ink-2">
