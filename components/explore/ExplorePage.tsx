@@ -1,6 +1,7 @@
 "use client";
 
 import { useEffect, useMemo, useState } from "react";
+import { useShallow } from "zustand/react/shallow";
 import { useBundles } from "@/components/bundles";
 import { Button } from "@/components/ui/Button";
 import { CopyButton } from "@/components/ui/CopyButton";
@@ -85,7 +86,8 @@ type WorkbenchProps = {
 
 function Workbench({ families, family, open, unknown, results, children }: WorkbenchProps) {
   const state = useExplore();
-  const probe = useProbe();
+  // Progress is left out: it changes often, and is shown where it belongs.
+  const probe = useProbe(useShallow(({ status, a, b, wanted, done, distances, sweep }) => ({ status, a, b, wanted, done, distances, sweep })));
   const [chosenOpen, setPanelOpen] = useState<boolean | null>(null);
   // On a narrow screen the panel makes room for the layers once there is a model.
   const panelOpen = chosenOpen ?? (probe.status === "empty" || probe.status === "failed");

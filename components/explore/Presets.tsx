@@ -32,7 +32,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
 
   return (
     <>
-      <div className="w-40">
+      <div className="w-40 max-sm:w-full">
         <SelectField
           label="Attention kept in"
           value={order}
@@ -40,7 +40,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
           onChange={setOrder}
         />
       </div>
-      <div role="group" aria-label="Attention kept" className="flex rounded-md border border-line-strong">
+      <div role="group" aria-label="Attention kept" className="flex overflow-hidden rounded-md border border-line-strong max-sm:w-full">
         {KEEP_RATIOS.map((ratio) => {
           const layers = waiting ? null : kept(ratio);
           const current = layers !== null && samePattern(keepOnly(shape, layers, set), pattern);
@@ -51,7 +51,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
               disabled={waiting}
               aria-pressed={current}
               onClick={() => layers && keepLayers(layers)}
-              className="tabular h-7.5 border-l border-line px-2.5 text-xs first:border-l-0 hover:bg-sunken disabled:opacity-45 aria-pressed:bg-sunken aria-pressed:font-semibold"
+              className="tabular h-7.5 border-l max-sm:flex-1 border-line px-2.5 text-xs first:border-l-0 hover:bg-sunken disabled:opacity-45 aria-pressed:bg-sunken aria-pressed:font-semibold"
             >
               {100 * ratio}%
             </button>
@@ -70,7 +70,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
         </p>
       )}
       {shape.variants.length > 0 && (
-        <div className="w-44">
+        <div className="w-44 max-sm:w-[calc(50%-0.375rem)]">
           <SelectField
             label="Shipped variant"
             value={shape.variants.find(({ layers }) => samePattern(layers, pattern))?.name ?? ""}

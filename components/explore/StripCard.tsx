@@ -121,7 +121,7 @@ export function StripCard({ shape, provider, series, onSweep }: StripCardProps) 
       <div className="flex flex-wrap items-end gap-x-3 gap-y-3 border-t border-line pt-3.5">
         <Presets shape={shape} pattern={pattern} set={set} costs={series.sensitivity.values} sweeping={sweep.running} onSweep={onSweep} />
         {shape.sets.length > 1 && (
-          <div className="w-40">
+          <div className="w-40 max-sm:w-[calc(50%-0.375rem)]">
             <SelectField
               label="Mamba cells from set"
               value={set}

@@ -38,11 +38,15 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
     own.current = false;
   }, [selected]);
 
+  // The focus that a move brings is no move of its own, which would end the range.
+  const moving = useRef(false);
   const move = (next: Cursor) => {
     own.current = next.focus !== selected;
     setAnchor(next.anchor);
     onSelect(next.focus);
+    moving.current = true;
     grid.current?.querySelector<HTMLElement>(`[data-layer="${next.focus}"]`)?.focus();
+    moving.current = false;
   };
 
   const press = (event: KeyboardEvent) => {
@@ -119,7 +123,7 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
             onPointerDown={(event) => begin(event, layer)}
             // Assistive technology clicks without a pointer.
             onClick={(event) => event.detail === 0 && onPaint(layer, layer, kindOf(layer))}
-            onFocus={() => layer !== selected && !drag && move({ focus: layer, anchor: layer })}
+            onFocus={() => !moving.current && layer !== selected && !drag && move({ focus: layer, anchor: layer })}
             className="group grid min-w-0 gap-1 rounded-[4px] outline-offset-1"
           >
             <span aria-hidden className="flex h-7 items-end rounded-[2px] bg-sunken">

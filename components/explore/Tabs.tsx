@@ -2,6 +2,7 @@
 
 import dynamic from "next/dynamic";
 import type { KeyboardEvent } from "react";
+import { useShallow } from "zustand/react/shallow";
 import type { ResultsFile } from "@/lib/home/results";
 import type { Manifest } from "@/lib/weights/manifest";
 import type { layerSeries } from "./bars";
@@ -70,7 +71,18 @@ export function Tabs(props: TabsProps) {
 }
 
 function Panel({ tab, layer, family, shape, manifest, patterns, set, series, stale, results }: TabsProps) {
-  const { a, b, text, inside, jobs, wanted, done, points, status } = useProbe();
+  const { a, b, text, inside, current, insideJob, points, status } = useProbe(
+    useShallow(({ a, b, text, inside, wanted, done, jobs, points, status }) => ({
+      a,
+      b,
+      text,
+      inside,
+      current: inside !== null && wanted.inside !== null && wanted.inside === done.inside,
+      insideJob: jobs.inside,
+      points,
+      status,
+    })),
+  );
   switch (tab) {
     case "text":
       return a ? <TokenPanel a={a} b={patterns.b ? b : null} stale={stale.a} family={family} /> : <Empty text="The text appears here token by token, coloured by what each prediction costs." />;
@@ -79,11 +91,10 @@ function Panel({ tab, layer, family, shape, manifest, patterns, set, series, sta
     case "inside": {
       if (setsFor(shape, layer).length === 0) return <Empty text={`No mixer set has a Mamba mixer for layer ${layer}. Choose another layer on the strip.`} />;
       if (status !== "ready") return <Empty text="Load the model to look inside its layers." />;
-      const current = inside !== null && wanted.inside !== null && wanted.inside === done.inside;
       return (
         <div className="grid grid-cols-[minmax(0,1fr)] gap-3">
-          {jobs.inside.cancelled && <JobFailure job="inside" />}
-          <InsidePanel inside={current ? inside : null} pieces={text?.pieces ?? []} loading={!current && jobs.inside.error === null} error={jobs.inside.error} name={`${family}-layer${layer}`} />
+          {insideJob.cancelled && <JobFailure job="inside" />}
+          <InsidePanel inside={current ? inside : null} pieces={text?.pieces ?? []} loading={!current && insideJob.error === null} error={insideJob.error} name={`${family}-layer${layer}`} />
         </div>
       );
     }

@@ -17,13 +17,14 @@ type Shade = "a" | "b" | "difference";
 export function TokenPanel({ a, b, stale, family }: { a: Compared; b: Compared | null; stale: boolean; family: string }) {
   const vocabulary = useProbe((state) => state.vocabulary);
   const [wanted, setShade] = useState<Shade>("a");
-  const [pointed, setPointed] = useState(0);
+  // Until a token is chosen, the costliest one is looked at.
+  const [pointed, setPointed] = useState<number | null>(null);
   // A second pattern counts when it was compared on the same text.
   const other = b && b.text === a.text ? b : null;
   const shade = other ? wanted : "a";
   const shown = shade === "b" && other ? other : a;
-  const active = Math.min(pointed, a.text.tokens.length - 1);
   const values = useMemo(() => (shade === "difference" && other ? a.comparison.kl.map((kl, position) => (other.comparison.kl[position] ?? 0) - kl) : shown.comparison.kl), [shade, shown, a, other]);
+  const active = Math.min(pointed ?? largest(values), a.text.tokens.length - 1);
   // One scale for both patterns, so that their colours can be compared.
   const top = useMemo(
     () => (shade === "difference" ? scaleTop(values) : Math.max(scaleTop(a.comparison.kl), other ? scaleTop(other.comparison.kl) : 0)),
@@ -60,6 +61,13 @@ export function TokenPanel({ a, b, stale, family }: { a: Compared; b: Compared |
       </div>
     </div>
   );
+}
+
+/** Position of the largest value, among those that have a next token. */
+function largest(values: Float32Array): number {
+  let best = 0;
+  for (let position = 1; position + 1 < values.length; position++) if ((values[position] ?? 0) > (values[best] ?? 0)) best = position;
+  return best;
 }
 
 function Legend({ top, difference }: { top: number; difference: boolean }) {
