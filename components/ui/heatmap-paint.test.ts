@@ -44,7 +44,7 @@ describe("painting a matrix", () => {
           }
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 12 },
     );
   });
 

@@ -42,7 +42,6 @@ export function paintMatrix(pixels: Uint32Array, width: number, height: number, 
         pixels[line + x] = 0;
         continue;
       }
-      // The magnitude wins, and with it its sign; most pixels hold one cell, or two by two.
       let peak = 0;
       let size = 0;
       for (let row = Math.max(begin, left); row < end; row++) {

@@ -1,6 +1,6 @@
 "use client";
 
-import { useEffect, useId, useRef } from "react";
+import { memo, useEffect, useId, useRef } from "react";
 import { usePixelRatio } from "@/components/ui/chart-hooks";
 import { formatNumber } from "@/components/ui/format";
 import { type Painting, paintMatrix } from "@/components/ui/heatmap-paint";
@@ -11,7 +11,7 @@ const SIDE = 44;
 export type HeadTile = { readonly attention: Painting; readonly mamba: Painting; readonly relativeError: number; readonly cosine: number };
 
 /** All heads small: both matrices of each, and how near they are. Radio buttons, so arrow keys go from head to head. */
-export function HeadPicker({ tiles, head, onHead }: { tiles: readonly HeadTile[]; head: number; onHead: (head: number) => void }) {
+export const HeadPicker = memo(function HeadPicker({ tiles, head, onHead }: { tiles: readonly HeadTile[]; head: number; onHead: (head: number) => void }) {
   const name = useId();
   return (
     <fieldset className="min-w-0">
@@ -46,7 +46,7 @@ export function HeadPicker({ tiles, head, onHead }: { tiles: readonly HeadTile[]
       </div>
     </fieldset>
   );
-}
+});
 
 function Thumbnail({ painting }: { painting: Painting }) {
   const canvas = useRef<HTMLCanvasElement>(null);
