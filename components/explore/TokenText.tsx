@@ -1,6 +1,6 @@
 "use client";
 
-import { memo, useMemo, useRef, type KeyboardEvent } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, type KeyboardEvent } from "react";
 import { heatColor } from "./heat";
 
 type TokenTextProps = {
@@ -22,6 +22,13 @@ export function TokenText({ pieces, values, top, differs, active, onActive, labe
     () => pieces.map((piece, position) => ({ piece, color: heatColor(values[position] ?? 0, top), differs: differs(position) })),
     [pieces, values, top, differs],
   );
+  // The mark follows the pointer: it is moved here alone, so that a thousand tokens are not compared at each step.
+  useLayoutEffect(() => {
+    const token = box.current?.querySelector(`[data-token="${active}"]`);
+    token?.setAttribute("aria-selected", "true");
+    return () => token?.setAttribute("aria-selected", "false");
+  }, [active, cells]);
+
   const move = (position: number) => {
     onActive(position);
     box.current?.querySelector(`[data-token="${position}"]`)?.scrollIntoView({ block: "nearest" });
@@ -48,34 +55,29 @@ export function TokenText({ pieces, values, top, differs, active, onActive, labe
       onClick={(event) => pointed(event.target)}
       className="max-h-[26rem] overflow-y-auto rounded-lg border border-line bg-surface p-3.5 font-mono text-[13px] leading-[1.75] [overflow-wrap:anywhere] whitespace-pre-wrap [font-variant-ligatures:none]"
     >
-      {cells.map((cell, position) => (
-        <Token key={position} position={position} {...cell} active={position === active} />
-      ))}
+      <Tokens cells={cells} />
     </div>
   );
 }
 
-type TokenProps = { position: number; piece: string; color: string; differs: boolean; active: boolean };
+type Cell = { piece: string; color: string; differs: boolean };
 
-const Token = memo(function Token({ position, piece, color, differs, active }: TokenProps) {
-  const breaks = piece.split("\n").length - 1;
-  return (
-    <span
-      id={`token-${position}`}
-      role="option"
-      aria-selected={active}
-      data-token={position}
-      style={{ backgroundColor: color }}
-      className={`rounded-[2px] ${differs ? "underline decoration-ink-2 decoration-dotted underline-offset-4" : ""} ${active ? "outline-2 outline-ink" : ""}`}
-    >
-      {breaks === 0 ? (
-        piece || <span aria-label="part of a character">·</span>
-      ) : (
-        <>
-          <span className="text-ink-2">{piece.replaceAll("\n", "").trim() === "" ? "↵".repeat(breaks) : ""}</span>
-          {piece}
-        </>
-      )}
-    </span>
-  );
+const Tokens = memo(function Tokens({ cells }: { cells: readonly Cell[] }) {
+  return cells.map(({ piece, color, differs }, position) => {
+    const breaks = piece.split("\n").length - 1;
+    return (
+      <span
+        key={position}
+        id={`token-${position}`}
+        role="option"
+        aria-selected={false}
+        data-token={position}
+        style={{ backgroundColor: color }}
+        className={`rounded-[2px] aria-selected:outline-2 aria-selected:outline-ink ${differs ? "underline decoration-ink-2 decoration-dotted underline-offset-4" : ""}`}
+      >
+        {breaks > 0 && piece.trim() === "" && <span className="text-ink-2">{"↵".repeat(breaks)}</span>}
+        {piece || <span aria-label="part of a character">·</span>}
+      </span>
+    );
+  });
 });
