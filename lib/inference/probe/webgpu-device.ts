@@ -26,6 +26,7 @@ export class WebGpuDevice implements Device {
     const session = await this.attempt(() =>
       this.ort.InferenceSession.create(plan.model, {
         executionProviders: [{ name: "webgpu" }],
+        logSeverityLevel: 3, // where nodes run is no news to the visitor
         externalData: external.map((initialiser) => ({ path: initialiser.name, data: expand(initialiser) })),
         preferredOutputLocation: Object.fromEntries(plan.outputs.map(({ name }) => [name, "gpu-buffer" as const])),
       }),
