@@ -1,5 +1,7 @@
 /** What the browser tests do over and over, in the visitor's terms. */
-import { expect, type Locator, type Page } from "@playwright/test";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { type Download, expect, type Locator, type Page, type TestInfo } from "@playwright/test";
 
 /** Opens the chat on a selection, such as `family=tiny&variant=attn50`. */
 export async function openChat(page: Page, query: string): Promise<void> {
@@ -49,4 +51,48 @@ export async function waitIdle(page: Page): Promise<void> {
 export async function tokensOf(timings: Locator): Promise<number> {
   const text = await timings.innerText();
   return Number(/(\d+) tokens(?!\/s)/.exec(text)?.[1] ?? Number.NaN);
+}
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Violations of WCAG 2.1 A and AA that axe finds, one line each. */
+export async function violations(page: Page): Promise<string[]> {
+  if (!(await page.evaluate(() => "axe" in window))) await page.addScriptTag({ path: axePath });
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import("axe-core") };
+    const result = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+  });
+}
+
+/** Pixels by which the page is wider than the window. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+}
+
+/** Keeps what is seen, for a person to judge, in the test's own folder of artefacts. */
+export async function keepScreenshot(page: Page, info: TestInfo, name: string): Promise<void> {
+  const path = info.outputPath(`${name}.png`);
+  await page.screenshot({ path });
+  await info.attach(name, { path, contentType: "image/png" });
+}
+
+/** What a click downloads: its name and its bytes. */
+export async function downloaded(page: Page, click: () => Promise<void>): Promise<{ name: string; bytes: Buffer }> {
+  const [file] = await Promise.all([page.waitForEvent("download"), click()]) as [Download, void];
+  return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
+}
+
+/** Records of a CSV file as RFC 4180 has it, by column. Fails on rows of unequal length. */
+export function parseCsv(text: string): Record<string, string>[] {
+  const fields = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|$)/gy;
+  const rows: string[][] = [[]];
+  for (let match = fields.exec(text); match && match.index < text.length; match = fields.exec(text)) {
+    rows.at(-1)?.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
+    if (match[3] === "\r\n") rows.push([]);
+  }
+  expect(rows.pop(), "a line end after the last row").toEqual([]);
+  const [head = [], ...records] = rows;
+  for (const record of records) expect(record).toHaveLength(head.length);
+  return records.map((record) => Object.fromEntries(head.map((column, index) => [column, record[index] ?? ""])));
 }

@@ -33,7 +33,8 @@ PROSE = (
 
 
 def evaluated(bundle: Bundle, text: str, patterns: Sequence[Sequence[str]]) -> dict[str, object]:
-    ids = load_tokenizer(bundle).encode(text, add_special_tokens=False).ids
+    bos = bundle.manifest.special_tokens.bos
+    ids = [*([] if bos is None else [bos]), *load_tokenizer(bundle).encode(text, add_special_tokens=False).ids]
     teacher = load_teacher(bundle).eval()
     cases = []
     for layers in patterns:
@@ -41,7 +42,7 @@ def evaluated(bundle: Bundle, text: str, patterns: Sequence[Sequence[str]]) -> d
         load_mixers(student, bundle, layers)
         means = compare_with_teacher(student.eval(), teacher, [torch.tensor([ids])])
         cases.append({"layers": list(layers), **means})
-    return {"tokens": ids, "cases": cases}
+    return {"text": text, "tokens": ids, "cases": cases}
 
 
 def alternating(layers: int, mixer_set: str, every: int) -> list[str]:

@@ -1,8 +1,12 @@
 /** What the benchmark page offers to the script that drives it. All arguments and answers are plain data. */
+import type { ProbeInfo, ProbeText } from "@/lib/inference/probe/types";
+import type { ProbeLoadOptions } from "@/workers/probe-protocol";
 import type { GenerateInput, GenerationResult, LoadOptions, ModelInfo } from "@/workers/protocol";
 import type { Comparison } from "./compare";
 import type { GpuBytes } from "./gpu-bytes";
 import type { PeerRun } from "./peer";
+
+export type Timed<T> = T & { seconds: number };
 
 export type BenchPage = {
   /** Loads a model in place of the one held. */
@@ -22,6 +26,14 @@ export type BenchPage = {
   /** Greedy, through end tokens, with no part of the prompt reused. */
   peerGenerate(prompt: string, maxTokens: number): Promise<PeerRun>;
   peerUnload(): Promise<void>;
+  /** The explorer's own worker; each answer tells how long it was waited for. */
+  probeLoad(options: ProbeLoadOptions): Promise<Timed<ProbeInfo>>;
+  probeText(text: string): Promise<Timed<ProbeText>>;
+  /** `from` is the first layer that was computed again. */
+  probeCompare(layers: string[]): Promise<Timed<{ from: number; kl: number }>>;
+  probeSweep(set: string): Promise<Timed<{ layers: number }>>;
+  probeInside(layer: number, set: string): Promise<Timed<{ heads: number }>>;
+  probeUnload(): Promise<void>;
 };
 
 declare global {

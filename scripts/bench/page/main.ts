@@ -8,6 +8,7 @@ import type { BenchPage } from "./api";
 import { compareLogits } from "./compare";
 import { GPU_BYTES, type GpuBytes } from "./gpu-bytes";
 import { Peer } from "./peer";
+import { probeBench } from "./probe";
 
 const plain = createInferenceClient();
 const counting = createInferenceClient(() => new Worker(new URL("./counting.worker.ts", import.meta.url), { type: "module", name: "inference" }));
@@ -72,5 +73,7 @@ const bench: BenchPage = {
     await held().unload();
     peer = null;
   },
+
+  ...probeBench(),
 };
 window.bench = bench;
