@@ -36,7 +36,7 @@ for (const scheme of ["light", "dark"] as const) {
 }
 
 test("a phone paints layers by touch, and folds model and text away", async ({ browser, baseURL }, info) => {
-  const context = await browser.newContext({ baseURL: baseURL!, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
+  const context = await browser.newContext({ ...(baseURL && { baseURL }), viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
   const page = await context.newPage();
   await openExplorer(page);
   await page.getByRole("button", { name: /^Model and text/ }).click();

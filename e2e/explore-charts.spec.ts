@@ -1,6 +1,6 @@
 /** The explorer's charts: each layer, inside a layer, and what a pattern buys. */
 import { expect, test } from "@playwright/test";
-import { cell, chart, expectMamba, exportAll, exportChart, openExplorer, openTab, pixelsOf, preset, settled, total } from "./explorer";
+import { cell, chart, expectMamba, exportAll, exportChart, openExplorer, pixelsOf, preset, settled, total } from "./explorer";
 import { keepScreenshot, parseCsv } from "./lab";
 
 test.beforeEach(({}, { project }) => {

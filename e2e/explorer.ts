@@ -101,7 +101,8 @@ export async function exportAll(page: Page, figure: Locator): Promise<{ records:
     image.src = `data:image/png;base64,${base64}`;
     await image.decode();
     const canvas = new OffscreenCanvas(image.width, image.height);
-    const context = canvas.getContext("2d")!;
+    const context = canvas.getContext("2d");
+    if (!context) throw new Error("The browser gave no canvas.");
     context.drawImage(image, 0, 0);
     const pixels = new Uint32Array(context.getImageData(0, 0, image.width, image.height).data.buffer);
     return { width: image.width, colours: new Set(pixels).size };
@@ -112,22 +113,23 @@ export async function exportAll(page: Page, figure: Locator): Promise<{ records:
   const svg = (await exportChart(page, figure, "SVG drawing")).bytes.toString("utf8");
   const parsed = await page.evaluate((text) => {
     const document = new DOMParser().parseFromString(text, "image/svg+xml");
-    return { root: document.documentElement.nodeName, drawn: document.querySelectorAll("path, rect, image, line, circle").length, links: text.includes("var(--") };
+    return { root: document.documentElement.nodeName, drawn: document.querySelectorAll("path, rect, image, line, circle").length, unresolved: text.includes("var(--") };
   }, svg);
   expect(parsed.root).toBe("svg");
   expect(parsed.drawn).toBeGreaterThan(3);
-  expect(parsed.links, "colours that only the page knows").toBe(false);
+  expect(parsed.unresolved, "colours that only the page knows").toBe(false);
 
   const csv = await exportChart(page, figure, "CSV table");
   expect(csv.name).toMatch(/\.csv$/);
   return { records: parseCsv(csv.bytes.toString("utf8")), svg };
 }
 
-/** What a canvas holds: how many colours, and the share of pixels above and below the diagonal that differ from its most frequent colour. */
+/** What a map shows: how many colours, the shares of all pixels above and below the diagonal that differ from its upper right corner, and a hash of all. */
 export function pixelsOf(canvas: Locator): Promise<{ side: number; colours: number; above: number; below: number; print: number }> {
   return canvas.evaluate((element) => {
     const { width, height } = element as HTMLCanvasElement;
-    const context = (element as HTMLCanvasElement).getContext("2d")!;
+    const context = (element as HTMLCanvasElement).getContext("2d");
+    if (!context) throw new Error("The map is no canvas.");
     const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
     const corner = pixels[width - 1];
     let [above, below, print] = [0, 0, 0];

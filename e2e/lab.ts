@@ -1,7 +1,7 @@
 /** What the browser tests do over and over, in the visitor's terms. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { type Download, expect, type Locator, type Page, type TestInfo } from "@playwright/test";
+import { expect, type Locator, type Page, type TestInfo } from "@playwright/test";
 
 /** Opens the chat on a selection, such as `family=tiny&variant=attn50`. */
 export async function openChat(page: Page, query: string): Promise<void> {
@@ -79,7 +79,9 @@ export async function keepScreenshot(page: Page, info: TestInfo, name: string): 
 
 /** What a click downloads: its name and its bytes. */
 export async function downloaded(page: Page, click: () => Promise<void>): Promise<{ name: string; bytes: Buffer }> {
-  const [file] = await Promise.all([page.waitForEvent("download"), click()]) as [Download, void];
+  const downloading = page.waitForEvent("download");
+  await click();
+  const file = await downloading;
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
 }
 
