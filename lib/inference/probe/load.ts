@@ -1,11 +1,9 @@
 /** Loading a family for the probe: the teacher's parts at once, the mixers of a set when they are first used. */
-import { resolveTensor } from "@/lib/weights/manifest";
+import { requiredTensors } from "@/lib/hybrid/tensors";
+import { type Part, partConfig } from "@/lib/onnx/parts";
 import { openWeightCache } from "@/lib/weights/cache";
 import { fetchManifest, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
-import { type Manifest, WeightError } from "@/lib/weights/manifest";
-import { type Part, partConfig } from "@/lib/onnx/parts";
-import { requiredTensors } from "@/lib/hybrid/tensors";
-import { tensorBytes } from "@/lib/weights/manifest";
+import { type Manifest, resolveTensor, tensorBytes, WeightError } from "@/lib/weights/manifest";
 import { type DeviceLostError, UnsupportedError } from "../errors";
 import { chooseProvider } from "../model";
 import type { ProviderReport } from "../providers";
@@ -14,7 +12,7 @@ import { Tokenizer } from "../tokenizer";
 import { type Call, simpleCall } from "./call";
 import type { Device } from "./device";
 import { partBytes, PartStore, type TensorReader } from "./part-store";
-import { Probe } from "./probe";
+import { type Description, Probe } from "./probe";
 import { Reading } from "./reading";
 import { WasmDevice } from "./wasm-device";
 import { WebGpuDevice } from "./webgpu-device";
@@ -52,7 +50,7 @@ export async function loadProbe(request: ProbeLoadRequest, { runtimes, providers
     await device.dispose();
     throw error;
   }
-  const description = {
+  const description: Description = {
     provider,
     providerReason: reason,
     threads,
