@@ -44,7 +44,10 @@ export function CostCard({ a, b, stale, comparing }: { a: Compared | null; b: Co
 /** What runs now, with its progress, or how long the last comparison took. */
 function Work({ comparing }: { comparing: boolean }) {
   const { jobs, a, b, status, wanted, done } = useProbe();
-  const job = (["text", "a", "b"] as const).find((name) => jobs[name].running);
+  const shown = comparing ? (["text", "a", "b"] as const) : (["text", "a"] as const);
+  const behind = shown.filter((name) => wanted[name] !== null && wanted[name] !== done[name] && !jobs[name].error && !jobs[name].cancelled);
+  const job = shown.find((name) => jobs[name].running) ?? behind[0];
+  if (status !== "ready") return null;
   if (job) {
     const { progress } = jobs[job];
     return (
@@ -62,7 +65,7 @@ function Work({ comparing }: { comparing: boolean }) {
     );
   }
   const newest = comparing ? (b ?? a) : a;
-  if (!newest || status !== "ready" || wanted.a !== done.a) return null;
+  if (!newest || shown.some((name) => wanted[name] === null || wanted[name] !== done[name])) return null;
   return (
     <p className="tabular text-right text-2xs text-ink-3" data-testid="computed">
       Computed from layer {newest.from} in {formatDuration(newest.milliseconds)}

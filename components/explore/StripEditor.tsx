@@ -33,6 +33,8 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
 
   // A selection made elsewhere, such as in the list of layers, has no range.
   const own = useRef(false);
+  /** While the focus is moved here; focus that comes by Tab or by a click selects by itself. */
+  const focusing = useRef(false);
   useEffect(() => {
     if (!own.current) setAnchor(selected);
     own.current = false;

@@ -49,11 +49,17 @@ function probe(): ProbeClient {
   if (client) return client;
   client = createProbeClient();
   client.onFault((error) => {
-    if (get().status !== "ready") return;
-    endJobs();
-    set({ status: "failed", info: null, error: errorData(error), ...noResults });
+    if (get().status === "ready") loseModel(errorData(error));
   });
   return client;
+}
+
+/** Errors after which the worker holds no model any more. */
+const lost: ReadonlySet<ErrorData["code"]> = new Set(["device_lost", "out_of_memory", "no_model"]);
+
+function loseModel(error: ErrorData): void {
+  endJobs();
+  set({ status: "failed", info: null, error, ...noResults });
 }
 
 const sameTarget = (one: ProbeTarget | null, other: ProbeTarget): boolean => one?.family === other.family && one.provider === other.provider;
@@ -167,6 +173,7 @@ async function start(job: JobName): Promise<void> {
   const controller = new AbortController();
   const entry = { key, controller };
   running.set(job, entry);
+  refused = { ...refused, [job]: null };
   setJob(job, { ...idle, running: true });
   const current = () => running.get(job) === entry;
   const call: ProbeCall = { signal: controller.signal, onProgress: (progress) => current() && setJob(job, { progress }) };
@@ -176,8 +183,10 @@ async function start(job: JobName): Promise<void> {
   } catch (error) {
     // A failure counts for the input that it was met with; a stopped job has none.
     if (current() && !controller.signal.aborted) {
+      const data = errorData(error);
+      if (lost.has(data.code)) return loseModel(data);
       refused = { ...refused, [job]: key };
-      setJob(job, { error: errorData(error) });
+      setJob(job, { error: data });
     }
   }
   if (!current()) return;
