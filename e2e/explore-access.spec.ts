@@ -39,8 +39,12 @@ test("a phone paints layers by touch, and folds model and text away", async ({ b
   const context = await browser.newContext({ ...(baseURL && { baseURL }), viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
   const page = await context.newPage();
   await openExplorer(page);
-  await page.getByRole("button", { name: /^Model and text/ }).click();
-  await expect(page.getByRole("combobox", { name: "Family" })).toBeHidden();
+  const fold = page.getByRole("button", { name: /^Model and text/ });
+  for (const open of ["true", "false"]) {
+    if ((await fold.getAttribute("aria-expanded")) !== open) await fold.tap();
+    await expect(fold).toHaveAttribute("aria-expanded", open);
+    await expect(page.getByRole("combobox", { name: "Family" })).toBeVisible({ visible: open === "true" });
+  }
   await expectMamba(page, "1 3 5 7");
   await cell(page, 0).tap();
   await expectMamba(page, "0 1 3 5 7");

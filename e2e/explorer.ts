@@ -107,7 +107,7 @@ export async function exportAll(page: Page, figure: Locator): Promise<{ records:
     const pixels = new Uint32Array(context.getImageData(0, 0, image.width, image.height).data.buffer);
     return { width: image.width, colours: new Set(pixels).size };
   }, png.bytes.toString("base64"));
-  expect(decoded.width).toBeGreaterThan(400);
+  expect(decoded.width).toBeGreaterThan(300);
   expect(decoded.colours).toBeGreaterThan(8);
 
   const svg = (await exportChart(page, figure, "SVG drawing")).bytes.toString("utf8");

@@ -12,9 +12,10 @@ export function cellIndex({ tokens }: LayerInside, head: number, { row, column }
   return (head * tokens + row) * tokens + column;
 }
 
-/** A small number for reading: scientific below a thousandth, with a true minus sign. */
+/** A small number for reading, with two digits at least: scientific below a thousandth, with a true minus sign. */
 export function formatWeight(value: number): string {
-  const text = value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : formatNumber(value);
+  const size = Math.abs(value);
+  const text = size === 0 || size >= 0.01 ? formatNumber(value) : size < 0.001 ? value.toExponential(1) : value.toFixed(4);
   return text.replace("-", "−");
 }
 
