@@ -132,7 +132,7 @@ function Beside({ a, b, stale }: { a: Compared | null; b: Compared | null; stale
                     {value === null ? "–" : line.show(value)}
                   </td>
                 ))}
-                <td className={`py-1.5 pl-4 text-right text-ink-2 ${stale.a || stale.b ? "opacity-40" : ""}`}>{difference === null ? "–" : formatSigned(difference, line.step ?? line.show)}</td>
+                <td className={`py-1.5 pl-4 text-right whitespace-nowrap text-ink-2 ${stale.a || stale.b ? "opacity-40" : ""}`}>{difference === null ? "–" : formatSigned(difference, line.step ?? line.show)}</td>
               </tr>
             );
           })}
@@ -154,7 +154,7 @@ function Value({ line, totals }: { line: Line; totals: Totals }): ReactNode {
 }
 
 function Skeleton() {
-  const { status, loading, jobs } = useProbe();
+  const { status, loading, jobs, wanted } = useProbe();
   if (status === "loading") {
     return (
       <div className="grid gap-2 py-2">
@@ -163,6 +163,14 @@ function Skeleton() {
       </div>
     );
   }
-  const busy = jobs.text.running || jobs.a.running;
-  return <p className="py-3 text-[13px] text-ink-2">{busy ? "The numbers appear as soon as the text was read." : "Load the model and choose a text: the cost of each pattern is computed here, in this browser."}</p>;
+  if (jobs.text.error || jobs.text.cancelled || jobs.a.error || jobs.a.cancelled) return null;
+  return (
+    <p className="py-3 text-[13px] text-ink-2">
+      {status !== "ready"
+        ? "Load the model: what each pattern costs is computed here, in this browser."
+        : wanted.text === null
+          ? "Write or choose a text: what each pattern costs on it is computed here, in this browser."
+          : "The numbers appear as soon as the text was read."}
+    </p>
+  );
 }

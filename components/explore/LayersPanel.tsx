@@ -73,7 +73,7 @@ export function LayersPanel({ shape, pattern, set, series, selected }: LayersPan
                       </td>
                     );
                   })}
-                  <td className="px-3 py-1">
+                  <td className="px-3 py-1 whitespace-nowrap">
                     <button
                       type="button"
                       disabled={setsFor(shape, layer).length === 0}

@@ -48,7 +48,7 @@ export function ModelCard({ families, family, provider }: { families: ListedFami
         <Notice tone="warn" message={`${missing.length === 1 ? "A file is" : `${missing.length} files are`} missing or of the wrong size: ${missing.join(", ")}.`} action="Restore the family's folder from the project's repository, or export it again." />
       )}
       {current && status === "loading" && (
-        <div className="grid gap-2">
+        <div className="grid grid-cols-[minmax(0,1fr)] gap-2">
           <ProgressBar label={`Loading: ${loading?.message ?? "starting"}`} done={loading?.done ?? 0} total={loading?.total ?? 0} />
           <div className="flex items-center gap-2">
             <p role="status" className="tabular min-w-0 flex-1 truncate text-xs text-ink-2">

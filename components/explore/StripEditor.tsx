@@ -33,8 +33,6 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
 
   // A selection made elsewhere, such as in the list of layers, has no range.
   const own = useRef(false);
-  /** While the focus is moved here; focus that comes by Tab or by a click selects by itself. */
-  const focusing = useRef(false);
   useEffect(() => {
     if (!own.current) setAnchor(selected);
     own.current = false;
@@ -104,7 +102,7 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
       role="group"
       aria-label={label}
       onKeyDown={press}
-      className="grid touch-pan-y grid-cols-[repeat(auto-fit,minmax(1.625rem,1fr))] gap-x-0.5 gap-y-2 select-none"
+      className="group/strip grid touch-pan-y grid-cols-[repeat(auto-fit,minmax(1.625rem,1fr))] gap-x-0.5 gap-y-2 select-none"
     >
       {pattern.map((spec, layer) => {
         const within = layer >= first && layer <= last;
@@ -136,7 +134,7 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
             <span
               aria-hidden
               className={`h-8 rounded-[3px] transition-[background-color] duration-100 group-hover:brightness-110 ${painted ? "bg-mamba" : "bg-attention"} ${fixed ? "opacity-55" : ""} ${
-                within && (drag || first !== last) ? "ring-2 ring-ink/70 ring-inset" : ""
+                within && drag ? "ring-2 ring-ink/70 ring-inset" : within && first !== last ? "ring-ink/70 ring-inset group-focus-within/strip:ring-2" : ""
               }`}
             />
             <span aria-hidden className={`tabular text-center text-[10px] leading-none ${layer === selected ? "font-semibold text-ink" : "text-ink-3"}`}>

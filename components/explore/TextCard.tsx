@@ -56,7 +56,10 @@ export function TextCard({ id, text }: { id: SampleId | "own"; text: string }) {
           id={field}
           value={text}
           spellCheck={false}
-          onChange={(event) => setOwnText(event.target.value, id === "own" ? own.name : null)}
+          onChange={(event) => {
+            setProblem(null);
+            setOwnText(event.target.value, id === "own" ? own.name : null);
+          }}
           placeholder="Paste or write a text, or drop a .txt or .md file here."
           className="block h-44 w-full resize-y bg-transparent px-2.5 py-2 text-xs leading-5 outline-none placeholder:text-ink-3"
         />

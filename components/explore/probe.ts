@@ -119,8 +119,9 @@ export function want(next: Wanted): void {
   timer = setTimeout(advance, 60);
 }
 
-/** Bars and lists of another set or text would be taken for this one's: they go at once. */
+/** Bars and lists of another set or text would be taken for this one's: they go at once. Without a text, everything goes. */
 function outdated({ done, sweepKey }: ProbeState, wanted: Keys): Partial<ProbeState> {
+  if (wanted.text === null) return noResults;
   const swept = sweepKey !== null && sweepKey !== wanted.sweep;
   const measured = done.distances !== null && done.distances !== wanted.distances;
   return {

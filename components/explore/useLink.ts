@@ -36,7 +36,7 @@ export function useLink(): void {
 function write(state: Session): string | null {
   const view = viewOf(state);
   // A link whose parts are not understood stays in the address until the notice about it was read.
-  if (!view || state.asked || state.problems.length > 0 || window.location.pathname !== "/explore") return null;
+  if (!view || state.asked || (state.family !== null && state.family !== view.family) || state.problems.length > 0 || window.location.pathname !== "/explore") return null;
   const { query } = encodeView(view);
   if (window.location.search !== `?${query}`) window.history.replaceState(null, "", `/explore?${query}`);
   return new URLSearchParams(query).toString();
