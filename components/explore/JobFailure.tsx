@@ -11,10 +11,20 @@ const names: Record<JobName, string> = { text: "Reading the text", a: "The compa
 export function JobFailure({ job }: { job: JobName }) {
   const { running, error, cancelled } = useProbe(({ jobs }) => jobs[job]);
   if (running || (!error && !cancelled)) return null;
+  if (!error) {
+    return (
+      <p role="status" className="flex items-center gap-3 text-xs text-ink-2">
+        {names[job]} was stopped.
+        <Button icon="retry" className="h-7 px-2 text-xs" onClick={() => retry(job)}>
+          Go on
+        </Button>
+      </p>
+    );
+  }
   return (
-    <Notice tone={error ? "bad" : "info"} message={error ? error.message : `${names[job]} was stopped.`} {...(error && { action: error.action })}>
+    <Notice tone="bad" message={error.message} action={error.action}>
       <Button icon="retry" onClick={() => retry(job)}>
-        {error ? "Try again" : "Go on"}
+        Try again
       </Button>
     </Notice>
   );

@@ -7,7 +7,7 @@ import { keepOnly, mostSensitive, samePattern, type FamilyShape } from "./patter
 import { keepLayers, setPattern } from "./session";
 
 type Order = Placement | "sensitivity";
-const orderNames: Record<Order, string> = { interleaved: "Interleaved", first: "First layers", last: "Last layers", sensitivity: "Most sensitive layers" };
+const orderNames: Record<Order, string> = { interleaved: "Interleaved", first: "First layers", last: "Last layers", sensitivity: "Most sensitive" };
 
 type PresetsProps = {
   shape: FamilyShape;

@@ -72,7 +72,7 @@ export function StripCard({ shape, provider, series, onSweep }: StripCardProps) 
               key={value}
               type="button"
               aria-pressed={value === measure}
-              title={series[value].description}
+              title={`${series[value].description ?? ""}${value === "sensitivity" ? " Heights are square roots." : ""}`}
               onClick={() => setMeasure(value)}
               className="h-6 rounded-md px-1.5 text-ink-2 hover:bg-sunken hover:text-ink aria-pressed:bg-sunken aria-pressed:font-medium aria-pressed:text-ink"
             >

@@ -44,11 +44,18 @@ export function layerSeries(layers: number, distances: readonly LayerDistance[],
   };
 }
 
-/** Heights of bars, 0..1: cosines as they are, everything else by the largest. */
+/**
+ * Heights of bars, 0..1: cosines as they are, errors by the largest, sensitivities by the root of their share of the largest, since one layer
+ * (most often the first) can cost a hundred times as much as the others.
+ */
 export function barHeights(series: LayerSeries): (number | null)[] {
   const known = series.values.filter((value) => value !== null);
   const top = series.key === "cosine" ? 1 : Math.max(...known, 0);
-  return series.values.map((value) => (value === null ? null : top > 0 ? Math.max(0, value) / top : 0));
+  return series.values.map((value) => {
+    if (value === null) return null;
+    const share = top > 0 ? Math.max(0, value) / top : 0;
+    return series.key === "sensitivity" ? Math.sqrt(share) : share;
+  });
 }
 
 /** Layers in order of a column; those without a value come last. */

@@ -37,7 +37,8 @@ describe("layer columns", () => {
     expect(series.agreement.values).toEqual([25, null, null]);
     expect(series.error.values).toEqual([null, null, 0.5]);
     expect(barHeights(series.cosine)).toEqual([null, null, 0]);
-    expect(barHeights({ ...series.sensitivity, values: [2, 1, 0] })).toEqual([1, 0.5, 0]);
+    expect(barHeights({ ...series.error, values: [2, 1, 0] })).toEqual([1, 0.5, 0]);
+    expect(barHeights({ ...series.sensitivity, values: [4, 1, 0] })).toEqual([1, 0.5, 0]);
   });
 });
 

@@ -31,9 +31,9 @@ export function useWanted({ family, shape, provider, patterns, set, text, layer,
   useEffect(() => {
     const key = `${name} ${provider}`;
     const switching = status === "ready" && target?.family === name && target.provider !== provider;
-    if (!usable || tried.current === key || !(small || switching)) return;
+    if (!usable || tried.current === key) return;
     tried.current = key;
-    void loadProbe({ family: name, provider });
+    if (small || switching) void loadProbe({ family: name, provider });
   }, [usable, small, name, provider, status, target]);
 
   const current = shape !== null && target?.family === shape.family && shape.family === name;
