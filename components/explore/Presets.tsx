@@ -7,7 +7,7 @@ import { keepOnly, mostSensitive, samePattern, type FamilyShape } from "./patter
 import { keepLayers, setPattern } from "./session";
 
 type Order = Placement | "sensitivity";
-const orderNames: Record<Order, string> = { interleaved: "Interleaved", first: "First layers", last: "Last layers", sensitivity: "Most sensitive" };
+const orderNames: Record<Order, string> = { interleaved: "Interleaved", first: "First layers", last: "Last layers", sensitivity: "Most sensitive layers" };
 
 type PresetsProps = {
   shape: FamilyShape;
@@ -32,7 +32,7 @@ export function Presets({ shape, pattern, set, costs, sweeping, onSweep }: Prese
 
   return (
     <>
-      <div className="w-40 max-sm:w-full">
+      <div className="w-48 max-sm:w-full">
         <SelectField
           label="Attention kept in"
           value={order}
