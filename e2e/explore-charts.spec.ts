@@ -8,6 +8,7 @@ test.beforeEach(({}, { project }) => {
 });
 
 test("each layer's distance and sensitivity are swept, sorted, and choose the best layers", async ({ page }, info) => {
+  test.setTimeout(180_000);
   await openExplorer(page, "a=a4.m~aligned.a3&tab=layers");
   const alone = await total(page, "KL a token");
   const list = page.getByRole("region", { name: "List of layers" });
@@ -58,6 +59,7 @@ test("each layer's distance and sensitivity are swept, sorted, and choose the be
 });
 
 test("inside a layer, both matrices are drawn, read cell by cell, and zoomed", async ({ page }, info) => {
+  test.setTimeout(180_000);
   await openExplorer(page, "tab=inside&layer=3");
   const figures = [chart(page, /^Attention, head 0/), chart(page, /^Mamba-2 matrix, head 0/)] as const;
   const [attention, mamba] = figures.map((figure) => figure.locator("canvas[data-plot]"));

@@ -12,6 +12,7 @@ const ownText = (page: Page) => page.getByLabel("The text that is measured");
 const sentence = "Tom had a big red ball. He threw the ball over the wall, and a dog ran after it.";
 
 test("layers are painted by click, drag and keyboard, set by presets, and taken back; the address keeps them", async ({ page }, info) => {
+  test.setTimeout(180_000);
   await openExplorer(page);
   const strip = page.getByTestId("strip-a");
   await expectMamba(page, "1 3 5 7");
@@ -110,6 +111,7 @@ test("a change is computed from its first layer on, and gives the same numbers a
 });
 
 test("costs are the trainer's, on a text of one's own, in total and token by token", async ({ page }, info) => {
+  test.setTimeout(180_000);
   type Case = { layers: string[]; kl: number; agreement: number; perplexity: number; teacher_perplexity: number; perplexity_ratio: number; tokens: number };
   const fixture = new URL("../lib/inference/probe/fixtures/stories.json", import.meta.url);
   const { text, tokens, cases } = JSON.parse(await readFile(fixture, "utf8")) as { text: string; tokens: number[]; cases: Case[] };
@@ -174,6 +176,7 @@ test("tokens are coloured by their KL and show both models' likeliest five", asy
 });
 
 test("texts are samples, written, opened from a file, and shared in the link", async ({ page, context }, info) => {
+  test.setTimeout(180_000);
   await openExplorer(page);
   const first = await total(page, "Perplexity");
   await page.getByLabel("Text", { exact: true }).selectOption("code");
@@ -214,6 +217,7 @@ test("texts are samples, written, opened from a file, and shared in the link", a
 });
 
 test("a computation and a sweep show their progress, stop when asked, and go on", async ({ page }, info) => {
+  test.setTimeout(180_000);
   await openExplorer(page);
   await ownText(page).fill(`${sentence} `.repeat(60));
   await expect(page.getByTestId("token-count")).toHaveText(/^1\s\d\d\d tokens$/);
