@@ -30,7 +30,8 @@ LARGEST_TEXT = 4 * PIECE
 #: The longest stretch that ends with a line, or with a blank line.
 _TO_LINE_END = re.compile(rb".*\n", re.DOTALL)
 _TO_BLANK_LINE = re.compile(rb".*\n[ \t\r]*\n", re.DOTALL)
-_BLANK_LINES = re.compile(r"\n[ \t]*\n")
+_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+_LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def documents(piece: Piece) -> Iterator[Document]:
 
 def paragraphs(text: str) -> list[str]:
     """What lies between a text's blank lines."""
-    return _BLANK_LINES.split(text)
+    return _BLANK_LINES.split(_LEADING_BLANK_LINES.sub("", text))
 
 
 def _document(line: Line, field: str) -> Document:
