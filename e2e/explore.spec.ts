@@ -214,7 +214,7 @@ test("texts are samples, written, opened from a file, and shared in the link", a
   await page.getByRole("button", { name: "Clear", exact: true }).click();
   await expect(ownText(page)).toHaveValue("");
   await ownText(page).fill(`${sentence} `.repeat(150));
-  await expect(page.getByText(/The text is longer than 2\s048 tokens: the last [\d\s]+ are left out/)).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText(/The text is longer than 1\s024 tokens: the last [\d\s]+ are left out/)).toBeVisible({ timeout: 60_000 });
 });
 
 test("a computation and a sweep show their progress, stop when asked, and go on", async ({ page }, info) => {
