@@ -22,10 +22,14 @@ def test_torchrun_starts_a_run_again_in_which_a_process_was_killed(models: Path,
     given.write_text(json.dumps(config))
     # The command line, with the fault.
     program = [str(TESTS / "ranks.py"), "train", "--config", str(given), "--run-dir", str(folder)]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
     path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    subprocess.run([sys.executable, *torchrun, *program], env=environment, check=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, *torchrun, *program],
+        env=environment, timeout=200, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
     log = (folder / "log.txt").read_text()
     assert "failed: rank 1: " in log
     assert "resumed at step 2" in log
