@@ -138,7 +138,8 @@ test("inside a layer, both matrices are drawn, read cell by cell, and zoomed", a
     const norms = await exportAll(page, chart(page, /^State norm/));
     for (const { "head 0": norm } of norms.records) expect(Number(norm)).toBeGreaterThan(0);
     await cell(page, 6).focus();
-    await expect(page.getByRole("application", { name: /^Attention map of layer 6/ })).toBeVisible();
+    await expect(page.getByRole("application", { name: "Attention map of layer 6, head 2" })).toBeVisible();
+    await expect(page).toHaveURL(/head=2/);
   });
 });
 

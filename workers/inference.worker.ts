@@ -5,6 +5,7 @@ import { loadModel, type Model } from "@/lib/inference/model";
 import { detectProviders } from "@/lib/inference/providers";
 import { browserRuntimes } from "@/lib/inference/runtime";
 import { type Answer, type ModelInfo, type Request, requestSchema, type Results } from "./protocol";
+import { readRequest } from "./read-request";
 
 type Job<K extends Request["type"]> = { request: Request & { type: K }; signal: AbortSignal };
 
@@ -14,14 +15,8 @@ let queue: Promise<void> = Promise.resolve();
 let model: Model | null = null;
 
 self.onmessage = (event: MessageEvent<unknown>) => {
-  const parsed = requestSchema.safeParse(event.data);
-  if (!parsed.success) {
-    const id = (event.data as { id?: unknown } | null)?.id;
-    const message = `The worker was sent a bad request: ${parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}.`;
-    if (typeof id === "number") send({ id, type: "error", error: { code: "bad_request", message, action: "Correct the request." } });
-    return;
-  }
-  const request = parsed.data;
+  const request = readRequest(requestSchema, event.data, send);
+  if (!request) return;
   if (request.type === "cancel") {
     const canceller = cancellers.get(request.target);
     canceller?.abort(new DOMException("Cancelled", "AbortError"));

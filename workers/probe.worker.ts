@@ -8,6 +8,7 @@ import type { Probe } from "@/lib/inference/probe/probe";
 import { detectProviders } from "@/lib/inference/providers";
 import { browserRuntimes } from "@/lib/inference/runtime";
 import { type ProbeAnswer, type ProbeRequest, probeRequestSchema, type ProbeResults } from "./probe-protocol";
+import { readRequest } from "./read-request";
 
 const send = (answer: ProbeAnswer, transfer: Transferable[] = []): void => self.postMessage(answer, { transfer });
 const cancellers = new Map<number, { readonly controller: AbortController; readonly priority: number }>();
@@ -17,14 +18,8 @@ const PRIORITY: Partial<Record<ProbeRequest["type"], number>> = { distances: 1, 
 let probe: Probe | null = null;
 
 self.onmessage = (event: MessageEvent<unknown>) => {
-  const parsed = probeRequestSchema.safeParse(event.data);
-  if (!parsed.success) {
-    const id = (event.data as { id?: unknown } | null)?.id;
-    const message = `The worker was sent a bad request: ${parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}.`;
-    if (typeof id === "number") send({ id, type: "error", error: { code: "bad_request", message, action: "Correct the request." } });
-    return;
-  }
-  const request = parsed.data;
+  const request = readRequest(probeRequestSchema, event.data, send);
+  if (!request) return;
   if (request.type === "cancel") {
     const canceller = cancellers.get(request.target);
     canceller?.controller.abort(cancellation());

@@ -2,9 +2,9 @@
 
 import { useEffect, useMemo, useState } from "react";
 import { useBundles } from "@/components/bundles";
-import { Icon } from "@/components/ui/Icon";
-import { Notice } from "@/components/ui/Notice";
 import { Button } from "@/components/ui/Button";
+import { Notice } from "@/components/ui/Notice";
+import { SidePanel } from "@/components/ui/SidePanel";
 import type { ListedFamily } from "@/lib/home/listing";
 import { Composer } from "./Composer";
 import { slots } from "./conversation";
@@ -50,22 +50,16 @@ export function ChatPage() {
 
   return (
     <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:flex-none lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">
-      <aside aria-label="Model and settings" className="relative border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
-        <button
-          type="button"
-          aria-expanded={panelOpen}
-          aria-controls="model-panel"
-          onClick={() => setPanelOpen(!panelOpen)}
-          className="flex w-full items-center gap-2 px-4 py-2.5 text-left text-[13px] lg:hidden"
-        >
-          <Icon name="chevron" className={`size-3.5 text-ink-3 transition-transform ${panelOpen ? "rotate-90" : ""}`} />
-          <span className="font-medium">{selection.family.title}</span>
-          <span className="truncate text-ink-2">{columns.map(({ title }) => title).join(" · ")}</span>
-        </button>
-        <div id="model-panel" className={`${panelOpen ? "" : "hidden"} lg:block`}>
-          <ModelPanel families={families} selection={selection} columns={columns} change={change} />
-        </div>
-      </aside>
+      <SidePanel
+        label="Model and settings"
+        id="model-panel"
+        open={panelOpen}
+        onOpen={setPanelOpen}
+        title={selection.family.title}
+        aside={columns.map(({ title }) => title).join(" · ")}
+      >
+        <ModelPanel families={families} selection={selection} columns={columns} change={change} />
+      </SidePanel>
       <Conversation family={selection.family} columns={columns} />
     </div>
   );

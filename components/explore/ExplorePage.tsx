@@ -6,8 +6,8 @@ import { useBundles } from "@/components/bundles";
 import { Button } from "@/components/ui/Button";
 import { CopyButton } from "@/components/ui/CopyButton";
 import { Disclosure } from "@/components/ui/Field";
-import { Icon } from "@/components/ui/Icon";
 import { Notice } from "@/components/ui/Notice";
+import { SidePanel } from "@/components/ui/SidePanel";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ResultsFile } from "@/lib/home/results";
 import type { Manifest } from "@/lib/weights/manifest";
@@ -102,30 +102,17 @@ function Workbench({ families, family, open, unknown, results, children }: Workb
 
   return (
     <div className="grid flex-1 grid-cols-[minmax(0,1fr)] content-start lg:h-[calc(100dvh-49px)] lg:flex-none lg:grid-cols-[19rem_minmax(0,1fr)] lg:grid-rows-1">
-      <aside aria-label="Model and text" className="relative border-line bg-surface max-lg:border-b lg:min-h-0 lg:overflow-y-auto lg:border-r">
-        <button
-          type="button"
-          aria-expanded={panelOpen}
-          aria-controls="explore-panel"
-          onClick={() => setPanelOpen(!panelOpen)}
-          className="flex w-full items-center gap-2 px-4 py-2.5 text-left text-[13px] lg:hidden"
-        >
-          <Icon name="chevron" className={`size-3.5 text-ink-3 transition-transform ${panelOpen ? "rotate-90" : ""}`} />
-          <span className="font-medium">Model and text</span>
-          <span className="truncate text-ink-2">{family.title}</span>
-        </button>
-        <div id="explore-panel" className={`${panelOpen ? "" : "hidden"} gap-4 px-4 pt-1 pb-4 lg:block lg:px-5 lg:pt-4`}>
-          <ModelCard families={families} family={family} provider={state.provider} />
-          <div className="mt-5 mb-4">
-            <TextCard id={id} text={text} />
-          </div>
-          {shape && (
-            <Disclosure title="Saved configurations" aside={state.saved.length || ""} open>
-              <SavedCard shape={shape} />
-            </Disclosure>
-          )}
+      <SidePanel label="Model and text" id="explore-panel" open={panelOpen} onOpen={setPanelOpen} title="Model and text" aside={family.title} className="gap-4 px-4 pt-1 pb-4 lg:px-5 lg:pt-4">
+        <ModelCard families={families} family={family} provider={state.provider} />
+        <div className="mt-5 mb-4">
+          <TextCard id={id} text={text} />
         </div>
-      </aside>
+        {shape && (
+          <Disclosure title="Saved configurations" aside={state.saved.length || ""} open>
+            <SavedCard shape={shape} />
+          </Disclosure>
+        )}
+      </SidePanel>
       <div className="relative min-w-0 lg:min-h-0 lg:overflow-y-auto">
         <div className="mx-auto grid max-w-6xl grid-cols-[minmax(0,1fr)] gap-4 px-4 py-4 sm:px-6 sm:py-5">
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">

@@ -11,7 +11,7 @@ import { LayersPanel } from "./LayersPanel";
 import { tabs, type Tab } from "./link";
 import { setsFor, type FamilyShape } from "./patterns";
 import { useProbe } from "./probe";
-import { look, type Patterns } from "./session";
+import { look, useExplore, type Patterns } from "./session";
 import { TokenPanel } from "./TokenPanel";
 
 const waiting = () => <div className="h-64 animate-pulse rounded-lg bg-sunken" />;
@@ -83,18 +83,21 @@ function Panel({ tab, layer, family, shape, manifest, patterns, set, series, sta
       status,
     })),
   );
+  const head = useExplore((state) => state.head);
+  // Under A/B the layers shown are those of the pattern that is edited.
+  const edited = useExplore((state) => state.editing === "b" && patterns.b) || patterns.a;
   switch (tab) {
     case "text":
       return a ? <TokenPanel a={a} b={patterns.b ? b : null} stale={stale.a} family={family} /> : <Empty text="The text appears here token by token, coloured by what each prediction costs." />;
     case "layers":
-      return <LayersPanel shape={shape} pattern={patterns.a} set={set} series={series} selected={layer} />;
+      return <LayersPanel shape={shape} pattern={edited} set={set} series={series} selected={layer} />;
     case "inside": {
       if (setsFor(shape, layer).length === 0) return <Empty text={`No mixer set has a Mamba mixer for layer ${layer}. Choose another layer on the strip.`} />;
       if (status !== "ready") return <Empty text="Load the model to look inside its layers." />;
       return (
         <div className="grid grid-cols-[minmax(0,1fr)] gap-3">
           {insideJob.cancelled && <JobFailure job="inside" />}
-          <InsidePanel inside={current ? inside : null} pieces={text?.pieces ?? []} loading={!current && insideJob.error === null} error={insideJob.error} name={`${family}-layer${layer}`} />
+          <InsidePanel inside={current ? inside : null} head={head} onHead={(next) => look({ head: next })} pieces={text?.pieces ?? []} loading={!current && insideJob.error === null} error={insideJob.error} name={`${family}-layer${layer}`} />
         </div>
       );
     }

@@ -15,6 +15,7 @@ const view: fc.Arbitrary<View> = fc.record(
     set: name,
     source: fc.oneof(fc.constantFrom(...sampleIds).map((id) => ({ kind: "sample" as const, id })), text.map((own) => ({ kind: "own" as const, text: own }))),
     layer: fc.nat(511),
+    head: fc.integer({ min: 1, max: 63 }),
     tab: fc.constantFrom(...tabs),
     provider: fc.constantFrom("webgpu" as const, "wasm" as const),
   },
@@ -35,14 +36,14 @@ describe("the address", () => {
   it("never throws, and tells each part that it cannot read while it keeps the others", () => {
     const part = fc.string({ maxLength: 60 });
     fc.assert(
-      fc.property(fc.record({ a: part, b: part, sample: part, text: part, layer: part, tab: part, provider: part, set: part }), (said) => {
+      fc.property(fc.record({ a: part, b: part, sample: part, text: part, layer: part, head: part, tab: part, provider: part, set: part }), (said) => {
         const query = new URLSearchParams({ ...said, family: "four" });
         const { view: read, problems } = decodeView(query);
         expect(read.family).toBe("four");
-        const understood = [read.a, read.b, read.set, read.layer, read.tab, read.provider].filter((value) => value !== undefined).length;
+        const understood = [read.a, read.b, read.set, read.layer, read.head, read.tab, read.provider].filter((value) => value !== undefined).length;
         // A sample and a text share one place.
-        expect(problems.length + understood).toBeGreaterThanOrEqual(6);
-        expect(problems.length + understood).toBeLessThanOrEqual(8);
+        expect(problems.length + understood).toBeGreaterThanOrEqual(7);
+        expect(problems.length + understood).toBeLessThanOrEqual(9);
       }),
     );
   });

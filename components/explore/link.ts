@@ -1,4 +1,4 @@
-/** The explorer's address: `?family=&a=&b=&set=&sample=|text=&layer=&tab=&provider=`. */
+/** The explorer's address: `?family=&a=&b=&set=&sample=|text=&layer=&head=&tab=&provider=`. */
 import { z } from "zod";
 import { formatPattern, parsePattern, PatternError } from "@/lib/hybrid/pattern";
 import { nameSchema } from "@/lib/hybrid/config";
@@ -20,6 +20,8 @@ export type View = {
   set?: string;
   source?: Source;
   layer?: number;
+  /** Head that the view inside a layer shows. */
+  head?: number;
   tab?: Tab;
   provider?: ProviderChoice;
 };
@@ -39,13 +41,14 @@ export function encodeView(view: View): { query: string; complete: boolean } {
     else query.set("text", packed);
   }
   if (view.layer !== undefined) query.set("layer", String(view.layer));
+  if (view.head !== undefined && view.head !== 0) query.set("head", String(view.head));
   if (view.tab !== undefined) query.set("tab", view.tab);
   if (view.provider !== undefined && view.provider !== "auto") query.set("provider", view.provider);
   // "~" needs no escape in an address, and patterns are to be read there.
   return { query: query.toString().replaceAll("%7E", "~"), complete };
 }
 
-const layerSchema = z
+const numberSchema = z
   .string()
   .regex(/^\d{1,3}$/)
   .transform(Number);
@@ -82,7 +85,8 @@ export function decodeView(query: URLSearchParams): { view: View; problems: stri
   read("set", by(nameSchema), (set) => (view.set = set), "the name of a mixer set");
   read("sample", (text) => (isSample(text) ? text : null), (id) => (view.source = { kind: "sample", id }), "the name of a sample text");
   read("text", unpackText, (text) => (view.source = { kind: "own", text }), "a whole text: the link was cut or changed");
-  read("layer", by(layerSchema), (layer) => (view.layer = layer), "the number of a layer");
+  read("layer", by(numberSchema), (layer) => (view.layer = layer), "the number of a layer");
+  read("head", by(numberSchema), (head) => (view.head = head), "the number of a head");
   read("tab", by(z.enum(tabs)), (tab) => (view.tab = tab), `one of ${tabs.join(", ")}`);
   read("provider", by(providerChoiceSchema), (provider) => (view.provider = provider), "auto, webgpu or wasm");
   return { view, problems };

@@ -29,6 +29,8 @@ export type Session = {
   sample: SampleId | "own" | null;
   own: OwnText;
   layer: number;
+  /** Head that the view inside a layer shows; the last one where a layer has fewer. */
+  head: number;
   tab: Tab;
   saved: SavedConfig[];
   /** Sentences on what could not be read, to be shown until dismissed. */
@@ -49,6 +51,7 @@ export const useExplore = create<Session>(() => ({
   sample: null,
   own: { name: null, text: "" },
   layer: 0,
+  head: 0,
   tab: "text",
   saved: [],
   problems: [],
@@ -77,6 +80,7 @@ export function applyView(view: View, problems: readonly string[]): void {
     family: view.family ?? state.family,
     provider: view.provider ?? state.provider,
     tab: view.tab ?? state.tab,
+    head: view.head ?? state.head,
     ...sourceState(view.source, state),
     asked: { ...(view.a && { a: view.a }), ...(view.b && { b: view.b }), ...(view.set !== undefined && { set: view.set }), ...(view.layer !== undefined && { layer: view.layer }) },
     problems: [...problems],
@@ -229,7 +233,7 @@ export function setOwnText(text: string, name: string | null = null): void {
   set({ own: { text, name }, sample: "own" });
 }
 
-export function look(change: Partial<Pick<Session, "layer" | "tab" | "editing" | "provider">>): void {
+export function look(change: Partial<Pick<Session, "layer" | "head" | "tab" | "editing" | "provider">>): void {
   set(change);
 }
 
@@ -284,6 +288,7 @@ export function viewOf(state: Session): View | null {
     ...(state.set !== null && { set: state.set }),
     ...(state.sample === "own" ? { source: { kind: "own", text: state.own.text } as const } : state.sample !== null ? { source: { kind: "sample", id: state.sample } as const } : {}),
     layer: state.layer,
+    head: state.head,
     tab: state.tab,
     provider: state.provider,
   };

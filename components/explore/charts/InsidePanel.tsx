@@ -21,7 +21,8 @@ import type { InsidePanelProps } from "./props";
 import { TimeChart } from "./TimeChart";
 
 /** A layer from within: each head's attention beside the matrix that its Mamba-2 mixer is on this text. */
-export function InsidePanel({ inside, pieces, loading, error, name = "layer" }: InsidePanelProps) {
+export function InsidePanel({ inside, head, onHead, pieces, loading, error, name = "layer" }: InsidePanelProps) {
+  const look = useLook();
   if (error) return <Notice tone="bad" message={error.message} action={error.action ?? "Choose the layer again."} />;
   if (!inside) {
     return (
@@ -37,7 +38,7 @@ export function InsidePanel({ inside, pieces, loading, error, name = "layer" }: 
   }
   return (
     <div aria-busy={loading} className={loading ? "opacity-60" : ""}>
-      <Inside inside={inside} pieces={pieces} name={name} />
+      <Inside inside={inside} head={Math.min(head, inside.heads - 1)} onHead={onHead} pieces={pieces} name={name} look={look} />
     </div>
   );
 }
@@ -76,11 +77,17 @@ function useTiles(inside: LayerInside, scales: ReturnType<typeof useScales>): He
 
 const sameCell = (one: Cell | null, two: Cell | null): boolean => one?.row === two?.row && one?.column === two?.column;
 
-function Inside({ inside, pieces, name }: { inside: LayerInside; pieces: readonly string[]; name: string }) {
-  const { tokens: n, heads, layer } = inside;
-  const [chosen, setHead] = useState(0);
+/** How the maps are drawn: kept while another layer is computed. */
+function useLook() {
   const [spread, setSpread] = useState<Spread>("sqrt");
   const [rows, setRows] = useState<"computed" | "normalised">("computed");
+  return { spread, setSpread, rows, setRows };
+}
+
+type InsideProps = Pick<InsidePanelProps, "head" | "onHead" | "pieces"> & { inside: LayerInside; name: string; look: ReturnType<typeof useLook> };
+
+function Inside({ inside, head, onHead, pieces, name, look: { spread, setSpread, rows, setRows } }: InsideProps) {
+  const { tokens: n, layer } = inside;
   const [held, setView] = useState<View>(() => wholeView(n));
   const [pointed, setCursor] = useState<Cell | null>(null);
   const [shownTokens, setShownTokens] = useState(n);
@@ -92,7 +99,6 @@ function Inside({ inside, pieces, name }: { inside: LayerInside; pieces: readonl
   }
   const view = useMemo(() => clampView(held, n), [held, n]);
   const cursor = pointed && pointed.row < n && pointed.column < n ? pointed : null;
-  const head = Math.min(chosen, heads - 1);
   const scales = useScales(spread);
   const tiles = useTiles(inside, scales);
   const mamba = useMemo(() => {
@@ -122,7 +128,7 @@ function Inside({ inside, pieces, name }: { inside: LayerInside; pieces: readonl
 
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
-      <HeadPicker tiles={tiles} head={head} onHead={setHead} />
+      <HeadPicker tiles={tiles} head={head} onHead={onHead} />
       <div className="flex flex-wrap items-end gap-3">
         <Segmented label="Colour scale" value={spread} onChange={setSpread} options={[{ value: "linear", label: "Linear" }, { value: "sqrt", label: "Root" }, { value: "log", label: "Log" }]} />
         <Segmented label="Mamba-2 rows" value={rows} onChange={setRows} options={[{ value: "computed", label: "As computed" }, { value: "normalised", label: "Sum to 1" }]} />

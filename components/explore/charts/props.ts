@@ -29,6 +29,9 @@ export type LayerBarsProps = {
 
 export type InsidePanelProps = {
   readonly inside: LayerInside | null;
+  /** The head shown; the last one where the layer has fewer. */
+  readonly head: number;
+  readonly onHead: (head: number) => void;
   /** Text of each token; at least `inside.tokens` of them. */
   readonly pieces: readonly string[];
   readonly loading: boolean;
