@@ -232,6 +232,12 @@ export const runSummarySchema = z.object({
   secondsLeft: z.number().nullable(),
   /** Newest values of a few measures: loss, kl, ce, agreement, tokens_per_second. */
   latest: z.record(z.string(), z.number()),
+  /** Lowest evaluated (else trained) `kl` and `loss` so far; what the runs table shows as best. */
+  best: z.record(z.string(), z.number()).optional(),
+  /** About 40 training losses over the whole run, oldest first: the table's sparkline. */
+  curve: z.array(z.number()).optional(),
+  /** The config's `layers` (those that become Mamba), of all stages; null where it has none, as in pretraining. */
+  mambaLayers: z.array(z.number().int()).nullable().optional(),
   message: z.string().nullable(),
   action: z.string().nullable(),
   launcher: z.string().nullable(),
