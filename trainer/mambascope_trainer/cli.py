@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from .errors import MambascopeError
+from .files import file_error
+from .run.supervised import report_error
 
 #: Subcommand to (module, help).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -20,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("commands.prepare", "tokenise, deduplicate and pack local chats and texts, or datasets"),
     "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
+    "job": ("commands.job", "run the steps of a run directory's job.json, or go on with them"),
     "select": ("commands.select", "choose the layers that keep attention, greedily by the KL to the teacher"),
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: distance, choices, needle, samples"),
     "export": ("commands.export", "write a run or a variant into a bundle, a Hugging Face folder or an ONNX folder"),
@@ -37,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MambascopeError as error:
         return _fail(error)
     except OSError as error:
-        action = "Check its path, its permissions and the disk's space."
-        return _fail(MambascopeError("file-access", f"A file could not be read or written: {error}.", action))
+        return _fail(file_error(error))
     except ModuleNotFoundError as error:
         return _fail(_missing_package(error))
 
@@ -67,6 +69,7 @@ def _missing_package(error: ModuleNotFoundError) -> MambascopeError:
 
 def _fail(error: MambascopeError) -> int:
     """Tells programs on standard output and people on standard error."""
+    report_error(error)
     print(json.dumps({"error": error.to_json()}), flush=True)
     print(f"{error.message} {error.action}", file=sys.stderr, flush=True)
     return 1

@@ -12,11 +12,12 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
@@ -26,6 +27,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ..errors import MambascopeError
+from ..files import sync_folder
 from .distributed import Ranks
 
 State = dict[str, Any]
@@ -49,6 +51,19 @@ class UnreadableCheckpointError(MambascopeError):
         )
 
 
+class UnwrittenCheckpointError(MambascopeError):
+    """A checkpoint could not be written; those before it are whole."""
+
+    def __init__(self, part: Path, reason: BaseException) -> None:
+        free = shutil.disk_usage(part.parent).free
+        super().__init__(
+            "checkpoint-unwritten",
+            f"{part.with_suffix('').name} could not be written to {part.parent}, where {free >> 20} MiB are free: "
+            f"{str(reason).splitlines()[0] if str(reason) else type(reason).__name__}.",
+            "Free space on that disk, or raise the quota, and resume: the checkpoints before it are whole.",
+        )
+
+
 def checkpoint_paths(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
     found = [
@@ -67,19 +82,22 @@ def save_checkpoint(folder: Path, step: int, state: State, ranks: Ranks, sharded
     ranks.meet()
     if sharded:
         tensors, skeleton = _take_apart(state)
-        with _quiet():
+        with _writing(part), _quiet():
             save(tensors, storage_writer=FileSystemWriter(part), no_dist=ranks.world == 1)
         if ranks.leads:
-            _write(skeleton, part / _SKELETON)
+            with _writing(part):
+                _write(skeleton, part / _SKELETON)
     else:
         whole = _map_tensors(state, lambda _, tensor: _gathered(tensor))
         if ranks.leads:
-            _write(whole, part)
+            with _writing(part):
+                _write(whole, part)
     if ranks.leads:
         for same in checkpoint_paths(folder):
             if _step(same) == step:
                 _remove(same)
         part.replace(path)
+        sync_folder(folder)  # or a power cut could leave neither the new one nor the old
         for old in checkpoint_paths(folder)[:-keep]:
             _remove(old)
     ranks.meet()
@@ -107,6 +125,19 @@ def newest_checkpoint(
     if paths:
         raise UnreadableCheckpointError(folder)
     return None
+
+
+@contextmanager
+def _writing(part: Path) -> Iterator[None]:
+    """Gives the space of a checkpoint back that cannot be written. Raises UnwrittenCheckpointError."""
+    try:
+        yield
+    except (OSError, RuntimeError, CheckpointException) as error:
+        if isinstance(error, dist.DistError):
+            raise  # another process has gone
+        with suppress(OSError):
+            _remove(part)
+        raise UnwrittenCheckpointError(part, error) from error
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MambascopeError
+from ..files import replace_text
 from .checkpoint import checkpoint_paths, newest_checkpoint
+from .supervised import STEP_STATUS, is_supervised
 
 #: Seconds until a file that one host wrote must be seen by the others.
 SHARED_DELAY = 60.0
@@ -43,7 +45,7 @@ class RunDirectory:
 
     def write_config(self, config: dict[str, Any]) -> None:
         if self.writes:
-            self._replace("config.json", json.dumps(config, indent=1))
+            replace_text(self.path / "config.json", json.dumps(config, indent=1))
 
     def appears(self) -> bool:
         """Whether this process sees the config, which rank 0 has written; a shared file system may show it late."""
@@ -55,10 +57,11 @@ class RunDirectory:
         return True
 
     def write_status(self, state: str, **fields: Any) -> None:
-        """`state` is running, stopped, finished or failed; readers never see half a file."""
+        """`state` is running, stopped, finished or failed; readers never see half a file. A job's runner is told."""
         if self.writes:
             status = {"state": state, "updated": time.time(), "pid": os.getpid(), **fields}
-            self._replace("status.json", json.dumps(status))
+            name = STEP_STATUS if is_supervised() else "status.json"
+            replace_text(self.path / name, json.dumps(status), durable=state != "running")
 
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl or samples.jsonl, in a single write."""
@@ -70,6 +73,8 @@ class RunDirectory:
         if self.writes:
             line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}"
             print(line, flush=True)
+            if is_supervised():
+                return  # the runner has sent what is printed to log.txt
             with (self.path / "log.txt").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
@@ -91,12 +96,7 @@ class RunDirectory:
             if not self.writes or not path.exists():
                 continue
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            self._replace(name, "".join(line + "\n" for line in lines if _place_of(line) <= (stage, step)))
-
-    def _replace(self, name: str, text: str) -> None:
-        part = self.path / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+            replace_text(path, "".join(line + "\n" for line in lines if _place_of(line) <= (stage, step)))
 
 
 def _place_of(line: str) -> tuple[float, float]:

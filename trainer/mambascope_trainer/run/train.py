@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import traceback
@@ -47,14 +48,18 @@ def train(run: RunConfig | Plan, path: Path, resume: bool) -> str:
         directory.log(f"{methods} {plan.name}: torch {torch.__version__} on {resolve_device(first.device)}")
 
         def failed(message: str) -> None:
-            directory.log(f"failed: {message}")
-            directory.write_status("failed", message=message, **training.progress)
+            # Where the disk is full the status may still fit, and the error itself is raised again.
+            with contextlib.suppress(OSError):
+                directory.write_status("failed", message=message, **training.progress)
+            with contextlib.suppress(OSError):
+                directory.log(f"failed: {message}")
 
         with StopRequest() as stop, Watch(ranks, failed, lambda: stop.signal is not None):
             try:
                 return training.run(stop, resume)
             except Exception:
-                directory.log(traceback.format_exc())
+                with contextlib.suppress(OSError):
+                    directory.log(traceback.format_exc())
                 raise
 
 

@@ -1,0 +1,1 @@
+"""The runner: the steps of a job (data, training, evaluation, export) in one run directory, one after another."""
