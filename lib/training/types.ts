@@ -381,10 +381,12 @@ export const benchmarkSchema = z.object({
 export type Benchmark = z.infer<typeof benchmarkSchema>;
 
 export const savedConfigurationSchema = z.object({
-  name: z.string().trim().min(1).max(80),
+  id: z.number().int(),
+  name: z.string(),
   config: configDocumentSchema,
-  preset: z.string().nullable(),
-  saved: z.number(),
+  note: z.string(),
+  created: z.number(),
+  updated: z.number(),
 });
 export type SavedConfiguration = z.infer<typeof savedConfigurationSchema>;
 
