@@ -35,3 +35,32 @@ export interface Runner {
   memory(): RunnerMemory;
   dispose(): Promise<void>;
 }
+
+export type TentativeRead = {
+  /** Logits after each token, or after the last one only. */
+  readonly rows: "all" | "last";
+  /** True if another tentative read may follow before `keep`; false saves keeping the state for it. */
+  readonly more: boolean;
+};
+
+export type RollbackMemory = {
+  /** The recurrent states, one a layer, before the tokens that may be taken back. */
+  readonly checkpointBytes: number;
+  /** The inputs from which those tokens are replayed, for as many tokens as may be tentative at a time. */
+  readonly inputBytes: number;
+  /** What a state for each of those tokens would take instead. */
+  readonly statePerTokenBytes: number;
+};
+
+/** A runner whose last tokens can be taken back, whatever its layers: attention by length, recurrent states by replay. */
+export interface RollbackRunner extends Runner {
+  /** Most tokens that can be tentative at a time. */
+  readonly span: number;
+  /** Tokens read tentatively; they count in `position`. While there are any, no token can be read for good. */
+  readonly tentative: number;
+  /** Reads tokens that may be taken back. The logits are valid until the next call. */
+  read(tokens: readonly number[], options: TentativeRead): Promise<Float32Array>;
+  /** Keeps the first `count` of the tentative tokens and takes the others back. */
+  keep(count: number): void;
+  rollbackMemory(): RollbackMemory;
+}

@@ -21,14 +21,15 @@ export function nodeRuntime(threads = 1): Promise<OrtWasm> {
   return shared;
 }
 
-export async function syntheticRunner(bundle: Pick<SyntheticBundle, "manifest" | "stored">, config: HybridConfig, options: Partial<BuildOptions> = {}): Promise<WasmRunner> {
+export async function syntheticRunner(bundle: Pick<SyntheticBundle, "manifest" | "stored">, config: HybridConfig, options: Partial<BuildOptions> & { readonly span?: number } = {}): Promise<WasmRunner> {
   const contextLength = options.contextLength ?? config.architecture.max_position_embeddings;
   const plan = buildGraph(bundle.manifest, config, { format: "f32", provider: "wasm", allLogits: true, ...options });
   return WasmRunner.create(await nodeRuntime(), {
     plan,
     contextLength,
-    vocabularySize: config.architecture.vocab_size,
+    vocabularySize: options.headTokens ?? config.architecture.vocab_size,
     allLogits: options.allLogits ?? true,
+    ...(options.span === undefined ? {} : { span: options.span }),
     files: lazyFiles(plan, createExpander((name) => bundle.stored(config, name))),
   });
 }

@@ -1,7 +1,8 @@
 /** Runs a graph on WebAssembly, with the key/value cache and the Mamba states in the module's own heap. */
-import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
-import type { Runner, RunnerMemory } from "./runner";
+import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { ExternalData, NamedTensor, OrtWasm } from "./wasm-module";
+import { type PassKind, WasmRollback } from "./wasm-rollback";
 
 /** The cache grows by this many tokens at a time: the attention reads only what is filled, so slack costs memory alone. */
 const CACHE_STEP = 256;
@@ -9,8 +10,11 @@ const CACHE_STEP = 256;
 export type WasmRunnerOptions = {
   readonly plan: GraphPlan;
   readonly contextLength: number;
+  /** Logits a row: the vocabulary, or as many of its first tokens as the graph's head has. */
   readonly vocabularySize: number;
   readonly allLogits: boolean;
+  /** Most tokens that can be taken back, for graphs built so. */
+  readonly span?: number;
   /** Bytes of an initialiser that is not in the model itself, by name; called once for each, when the session reads it. */
   readonly files: ReadonlyMap<string, ExternalData>;
 };
@@ -27,7 +31,9 @@ type Slot = {
   snapshot: number;
 };
 
-export class WasmRunner implements Runner {
+const FOR_GOOD: PassKind = { tentative: false, more: false };
+
+export class WasmRunner implements RollbackRunner {
   position = 0;
   snapshotPosition: number | null = null;
   /**
@@ -37,10 +43,13 @@ export class WasmRunner implements Runner {
   chunk = 32;
   readonly contextLength: number;
   readonly canTruncate: boolean;
+  readonly span: number;
+  tentative = 0;
   private readonly slots: Slot[];
-  private readonly names: Readonly<Record<"ids" | "seqlens" | "total" | "logits", number>>;
+  private readonly rollback: WasmRollback | null;
+  private readonly names: Readonly<Record<"ids" | "seqlens" | "total" | "rows" | "logits", number>>;
   private capacity = 0;
-  private scratch = { pointer: 0, tokens: 0 };
+  private scratch = { pointer: 0, bytes: 0 };
   private disposed = false;
 
   private constructor(
@@ -50,11 +59,14 @@ export class WasmRunner implements Runner {
   ) {
     const { plan } = options;
     this.contextLength = options.contextLength;
-    this.canTruncate = plan.state.every(isCache);
+    this.canTruncate = plan.state.every(isCache) && !plan.rollback?.length;
+    this.span = plan.rollback ? (options.span ?? 1) : 0;
+    this.rollback = plan.rollback && new WasmRollback(runtime, plan.rollback, this.span);
     this.names = {
       ids: runtime.string(INPUT_IDS),
       seqlens: runtime.string(SEQLENS_K),
       total: runtime.string(TOTAL_SEQUENCE_LENGTH),
+      rows: runtime.string(LOGIT_ROWS),
       logits: runtime.string(LOGITS),
     };
     this.slots = plan.state.map((state) => {
@@ -71,26 +83,48 @@ export class WasmRunner implements Runner {
   }
 
   async forward(tokens: readonly number[]): Promise<Float32Array> {
+    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
+    return this.pass(tokens, this.options.allLogits && !this.rollback ? tokens.length : 1, FOR_GOOD);
+  }
+
+  async read(tokens: readonly number[], { rows, more }: TentativeRead): Promise<Float32Array> {
+    if (this.tentative + tokens.length > this.span) throw new Error(`${this.tentative + tokens.length} tentative tokens; the span is ${this.span}.`);
+    const logits = await this.pass(tokens, rows === "all" ? tokens.length : 1, { tentative: true, more });
+    this.tentative += tokens.length;
+    return logits;
+  }
+
+  keep(count: number): void {
+    this.rollback?.keep(count);
+    this.position -= this.tentative - count;
+    this.tentative = 0;
+  }
+
+  /** Reads tokens; returns the logits after the last `rows` of them. */
+  private async pass(tokens: readonly number[], rows: number, kind: PassKind): Promise<Float32Array> {
     const { runtime, options } = this;
     const count = tokens.length;
     const total = this.position + count;
     this.reserveCache(total);
-    const { ids, seqlens, logits } = this.reserveScratch(count);
-    const heap = runtime.bytes(ids, 8 * count + 8);
+    const { ids, seqlens, wanted, logits } = this.reserveScratch(count, rows);
+    const recurrent = this.rollback?.bind(count, kind);
+    const heap = runtime.bytes(ids, 16 * count + 8);
     const view = new DataView(heap.buffer, heap.byteOffset, heap.byteLength);
     tokens.forEach((token, index) => view.setBigInt64(8 * index, BigInt(token), true));
-    view.setInt32(8 * count, total - 1, true);
-    view.setInt32(8 * count + 4, total, true);
+    for (let row = 0; row < rows; row++) view.setBigInt64(8 * (count + row), BigInt(count - rows + row), true);
+    view.setInt32(16 * count, total - 1, true);
+    view.setInt32(16 * count + 4, total, true);
 
-    const rows = options.allLogits ? count : 1;
     const inputs: NamedTensor[] = [{ name: this.names.ids, tensor: runtime.tensor("int64", ids, 8 * count, [1, count]) }];
     if (options.plan.attentionLengths) {
       inputs.push({ name: this.names.seqlens, tensor: runtime.tensor("int32", seqlens, 4, [1]) });
       inputs.push({ name: this.names.total, tensor: runtime.tensor("int32", seqlens + 4, 4, []) });
     }
+    if (recurrent) inputs.push({ name: this.names.rows, tensor: runtime.tensor("int64", wanted, 8 * rows, [rows]) }, ...recurrent.inputs);
     const bytes = 4 * rows * options.vocabularySize;
     const outputs: NamedTensor[] = [
       { name: this.names.logits, tensor: runtime.tensor("float32", logits, bytes, [1, rows, options.vocabularySize]) },
+      ...(recurrent?.outputs ?? []),
     ];
     for (const slot of this.slots) {
       const shape = shapeOf(slot.state, this.capacity);
@@ -102,6 +136,7 @@ export class WasmRunner implements Runner {
     } finally {
       for (const { tensor } of [...inputs, ...outputs]) runtime.releaseTensor(tensor);
     }
+    recurrent?.done();
     for (const slot of this.slots) [slot.current, slot.next] = [slot.next, slot.current];
     this.position = total;
     return runtime.floats(logits, rows * options.vocabularySize);
@@ -113,12 +148,14 @@ export class WasmRunner implements Runner {
   }
 
   reset(): void {
-    this.position = 0;
+    this.position = this.tentative = 0;
+    this.rollback?.reset();
     for (const slot of this.slots) if (!isCache(slot.state)) this.runtime.bytes(slot.current, slot.bytes).fill(0);
   }
 
   /** The cache is only ever written behind what it holds, so a snapshot of it is its length; the Mamba states are copied. */
   saveSnapshot(): Promise<void> {
+    this.rollback?.save();
     for (const slot of this.slots) {
       if (isCache(slot.state)) continue;
       slot.snapshot ||= this.runtime.allocate(slot.bytes);
@@ -131,6 +168,8 @@ export class WasmRunner implements Runner {
   restoreSnapshot(): Promise<void> {
     if (this.snapshotPosition === null) throw new Error("There is no snapshot.");
     for (const slot of this.slots) if (!isCache(slot.state)) this.runtime.copy(slot.snapshot, slot.current, slot.bytes);
+    this.rollback?.restore();
+    this.tentative = 0;
     this.position = this.snapshotPosition;
     return Promise.resolve();
   }
@@ -143,20 +182,27 @@ export class WasmRunner implements Runner {
 
   memory(): RunnerMemory {
     const total = (value: (slot: Slot) => number): number => this.slots.reduce((sum, slot) => sum + value(slot), 0);
+    const recurrent = this.rollback?.memory();
     return {
       weightBytes: this.options.plan.weightBytes,
       kvBytes: total(({ state }) => (isCache(state) ? sizeOf(state, this.position) : 0)),
-      stateBytes: total(({ state, bytes }) => (isCache(state) ? 0 : bytes)),
-      snapshotBytes: total(({ snapshot, bytes }) => (snapshot ? bytes : 0)),
-      reservedBytes: total(({ state, snapshot, bytes }) => bytes * (isCache(state) ? 1 : snapshot ? 3 : 2)),
+      stateBytes: total(({ state, bytes }) => (isCache(state) ? 0 : bytes)) + (recurrent ? recurrent.checkpointBytes : 0),
+      snapshotBytes: total(({ snapshot, bytes }) => (snapshot ? bytes : 0)) + (recurrent ? recurrent.snapshotBytes : 0),
+      reservedBytes: total(({ state, snapshot, bytes }) => bytes * (isCache(state) ? 1 : snapshot ? 3 : 2)) + (recurrent ? recurrent.reservedBytes : 0),
       heapBytes: this.runtime.heapBytes,
     };
+  }
+
+  rollbackMemory(): RollbackMemory {
+    const { checkpointBytes = 0, inputBytes = 0 } = this.rollback?.memory() ?? {};
+    return { checkpointBytes, inputBytes, statePerTokenBytes: this.span * checkpointBytes };
   }
 
   dispose(): Promise<void> {
     if (this.disposed) return Promise.resolve();
     this.disposed = true;
     this.runtime.releaseSession(this.session);
+    this.rollback?.dispose();
     for (const { state, current, next, snapshot, inputName, outputName } of this.slots) {
       for (const pointer of [current, isCache(state) ? 0 : next, snapshot, inputName, outputName]) if (pointer) this.runtime.free(pointer);
     }
@@ -183,16 +229,16 @@ export class WasmRunner implements Runner {
     this.capacity = capacity;
   }
 
-  /** Memory for the ids, the two lengths and the logits of `count` tokens. */
-  private reserveScratch(count: number): { ids: number; seqlens: number; logits: number } {
-    const rows = this.options.allLogits ? count : 1;
-    if (count > this.scratch.tokens) {
+  /** Memory for the ids and the wanted rows of `count` tokens, the two lengths, and the logits of `rows` of them. */
+  private reserveScratch(count: number, rows: number): { ids: number; wanted: number; seqlens: number; logits: number } {
+    const bytes = 16 + 16 * count + 4 * rows * this.options.vocabularySize;
+    if (bytes > this.scratch.bytes) {
       if (this.scratch.pointer) this.runtime.free(this.scratch.pointer);
-      this.scratch = { pointer: 0, tokens: 0 };
-      this.scratch = { pointer: this.runtime.allocate(16 + 8 * count + 4 * rows * this.options.vocabularySize), tokens: count };
+      this.scratch = { pointer: 0, bytes: 0 };
+      this.scratch = { pointer: this.runtime.allocate(bytes), bytes };
     }
     const { pointer } = this.scratch;
-    return { ids: pointer, seqlens: pointer + 8 * count, logits: pointer + 16 + 8 * count };
+    return { ids: pointer, wanted: pointer + 8 * count, seqlens: pointer + 16 * count, logits: pointer + 16 + 16 * count };
   }
 }
 

@@ -4,9 +4,9 @@ import { requiredTensors } from "@/lib/hybrid/tensors";
 import { type Manifest, resolveTensor } from "@/lib/weights/manifest";
 import { attentionMixer } from "./attention";
 import { CONTRIB, GraphWriter } from "./graph-writer";
-import { embedding, linear, type Matrix, type MatrixFormat } from "./linear";
+import { embedding, firstRows, linear, type Matrix, type MatrixFormat } from "./linear";
 import { mamba2Mixer, silu } from "./mamba2";
-import { type GraphPlan, INPUT_IDS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
+import { type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
 
 /** What will run the graph: the two have different kernels behind the same operators. */
 export type Provider = "webgpu" | "wasm";
@@ -16,6 +16,10 @@ export type BuildOptions = {
   readonly provider: Provider;
   /** Logits of every position instead of the last one only. */
   readonly allLogits?: boolean;
+  /** Recurrent states that can be taken back by replay, and logits of the positions asked for; `allLogits` is then without effect. */
+  readonly rollback?: boolean;
+  /** Logits of the first tokens of the vocabulary only: a cheap head for a draft. */
+  readonly headTokens?: number;
   /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
   readonly contextLength?: number;
 };
@@ -28,20 +32,22 @@ export const EMBEDDING = "model.embed_tokens.weight";
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
   const { architecture } = config;
-  const { format, provider } = options;
+  const { format, provider, rollback = false, headTokens = architecture.vocab_size } = options;
   const writer = new GraphWriter();
   const matrix = matrixLookup(manifest, config);
   const contextLength = options.contextLength ?? architecture.max_position_embeddings;
   const layers = resolveLayers(config, manifest.mixer_sets);
   const attentionLengths = layers.some(({ mixer }) => mixer === "attention");
   const state: StateTensor[] = [];
+  const replayed: RollbackLayer[] = [];
 
   writer.input(INPUT_IDS, "int64", [1, "tokens"]);
   if (attentionLengths) {
     writer.input(SEQLENS_K, "int32", [1]);
     writer.input(TOTAL_SEQUENCE_LENGTH, "int32", []);
   }
-  writer.output(LOGITS, "float32", [1, options.allLogits ? "tokens" : 1, architecture.vocab_size]);
+  if (rollback) writer.input(LOGIT_ROWS, "int64", ["rows"]);
+  writer.output(LOGITS, "float32", [1, rollback ? "rows" : options.allLogits ? "tokens" : 1, headTokens]);
 
   const norm = rmsNorm(writer, architecture.rms_norm_eps, architecture.hidden_size);
   let residual = embedding(writer, format, INPUT_IDS, matrix(EMBEDDING));
@@ -52,16 +58,18 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
     const mixer =
       resolved.mixer === "attention"
         ? attentionMixer(writer, format, matrix, layer, architecture, { contextLength, provider }, before.normed)
-        : mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed);
+        : mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed, { rollback });
     state.push(...mixer.state);
+    if ("rollback" in mixer && mixer.rollback) replayed.push(mixer.rollback);
     const between = norm(`${prefix}.post_attention_layernorm.weight`, before.sum, mixer.out);
     update = mlp(writer, format, matrix, `${prefix}.mlp`, architecture.intermediate_size, between.normed);
     residual = between.sum;
   });
   let { normed } = norm("model.norm.weight", residual, update);
-  if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
+  if (rollback) normed = writer.node("Gather", [normed, LOGIT_ROWS], ["wanted_hidden"], { axis: 1 });
+  else if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
   const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
-  linear(writer, format, normed, head, LOGITS);
+  linear(writer, format, normed, firstRows(head, headTokens), LOGITS);
   // The runtime repacks each weight into a new place a little larger than the old. With the greatest weight first, the place that it
   // frees takes the others; with it last, nearly each of them takes new memory (890 MB of heap instead of 712, for 570 MB of weights).
   writer.lastNodeFirst();
@@ -71,6 +79,7 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
     inputs: writer.inputs,
     outputs: writer.outputs,
     state,
+    rollback: rollback ? replayed : null,
     attentionLengths,
     initialisers: writer.weights,
     weightBytes: writer.weights.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -27,9 +27,11 @@ export function createExpander(lookup: TensorLookup): (initialiser: Initialiser)
       case "vector":
         return viewBytes(vector(lookup(source.tensor), source.map));
       case "transposed":
-        return viewBytes(stackTransposed(source.tensors.map(lookup)));
+        return viewBytes(stackTransposed(source.tensors.map((name) => firstRows(lookup(name), source.rows))));
       case "blocks": {
-        const parts = partsOf(`blocks${source.bits} ${source.tensors.join()}`, () => blockParts(source.tensors.map(lookup), source.bits));
+        const parts = partsOf(`blocks${source.bits} ${source.rows ?? "all"} ${source.tensors.join()}`, () =>
+          blockParts(source.tensors.map((name) => firstRows(lookup(name), source.rows)), source.bits),
+        );
         return parts[source.part] ?? missing(source.part);
       }
     }
@@ -45,6 +47,14 @@ export function createExpander(lookup: TensorLookup): (initialiser: Initialiser)
 
 function missing(part: string): never {
   throw new Error(`This matrix has no ${part}.`);
+}
+
+/** Every part of a stored matrix is laid out by rows. */
+function firstRows({ codec, shape, parts }: StoredTensor, rows: number | undefined): StoredTensor {
+  const [all = 0, ...rest] = shape;
+  if (rows === undefined || rows === all) return { codec, shape, parts };
+  const cut = Object.entries(parts).map(([part, bytes]) => [part, bytes.subarray(0, (bytes.byteLength / all) * rows)]);
+  return { codec, shape: [rows, ...rest], parts: Object.fromEntries(cut) as TensorBytes };
 }
 
 const viewBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);

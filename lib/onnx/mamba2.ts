@@ -2,10 +2,13 @@
 import { type Mamba2Config, mamba2Widths } from "@/lib/hybrid/mamba2";
 import { CONTRIB, type GraphWriter } from "./graph-writer";
 import { linear, type MatrixFormat } from "./linear";
-import type { StateTensor } from "./plan";
+import type { RollbackLayer, StateTensor } from "./plan";
 import type { MatrixLookup } from "./build";
 
-/** Adds the mixer of `layer` on the normed hidden state `u` (1, T, D). Returns its output (1, T, D) and its state tensors. */
+/**
+ * Adds the mixer of `layer` on the normed hidden state `u` (1, T, D). Returns its output (1, T, D), named `out` if given, and its state tensors;
+ * with `rollback`, the form whose tokens can be taken back (see RollbackLayer).
+ */
 export function mamba2Mixer(
   writer: GraphWriter,
   format: MatrixFormat,
@@ -13,10 +16,11 @@ export function mamba2Mixer(
   layer: number,
   config: Mamba2Config,
   u: string,
-  out?: string,
-): { out: string; state: StateTensor[] } {
+  { out, rollback = false }: { readonly out?: string; readonly rollback?: boolean } = {},
+): { out: string; state: StateTensor[]; rollback: RollbackLayer | null } {
   const prefix = `model.layers.${layer}.mamba`;
-  const at = (name: string): string => `${prefix}/${name}`;
+  const names = new Map(rollback ? Object.entries(passNames(layer)) : []);
+  const at = (name: string): string => names.get(name) ?? `${prefix}/${name}`;
   const { num_heads: H, num_kv_heads: G, head_dim: P, state_size: N } = config;
   const widths = mamba2Widths(config);
   const vector = (name: string, shape: readonly number[], map: "none" | "negative_exp" = "none"): string =>
@@ -27,7 +31,7 @@ export function mamba2Mixer(
   const sizes = [...(config.gate ? [widths.z] : []), widths.conv, widths.dt];
   writer.node("Split", [projected, writer.shape(sizes)], parts, { axis: -1 });
 
-  const { mixed, state } = convolution(writer, layer, config, at("xBC"), vector);
+  const { mixed, state } = convolution(writer, layer, config, at("xBC"), vector, rollback);
   writer.node("Split", [mixed, writer.shape([widths.x, widths.B, widths.C])], [at("x"), at("B"), at("C")], { axis: -1 });
 
   // Decay and value. Head h reads group h // (H / G), so heads of one group lie side by side: (T, G, H/G, P).
@@ -48,9 +52,10 @@ export function mamba2Mixer(
   const ssm: StateTensor = { kind: "ssm", layer, input: `past_ssm.${layer}`, output: `present_ssm.${layer}`, shape: [1, H, N, P] };
   writer.input(ssm.input, "float32", ssm.shape);
   writer.output(ssm.output, "float32", ssm.shape);
+  const replay = rollback ? replayNode(writer, layer, config) : null;
   writer.node(
     "LinearAttention",
-    [at("C"), at("B"), packed, ssm.input, decay],
+    [at("C"), at("B"), packed, replay?.state.replayed ?? ssm.input, decay],
     [at("read"), ssm.output],
     // `scale` left out would mean 1 / sqrt(state_size).
     { q_num_heads: H, kv_num_heads: H, update_rule: "gated", scale: { float: 1 } },
@@ -66,7 +71,33 @@ export function mamba2Mixer(
     y = writer.node("Mul", [y, gate], [at("gated")]);
   }
   if (config.norm === "rms") y = groupNorm(writer, config, y, at, vector);
-  return { out: linear(writer, format, y, matrix(`${prefix}.out_proj.weight`), out), state: [...state, ssm] };
+  const product = linear(writer, format, y, matrix(`${prefix}.out_proj.weight`), out);
+  return { out: product, state: replay ? [] : [...state, ssm], rollback: replay };
+}
+
+/** The pass's own inputs, which it gives out for the next one to replay, by their names inside the mixer. */
+const passNames = (layer: number) => ({ xBC: `pass_window.${layer}`, B: `pass_key.${layer}`, value: `pass_value.${layer}`, decay: `pass_decay.${layer}` });
+
+/**
+ * The recurrence over the kept tokens of the pass before, from the checkpoint. A token with value 0 and log decay 0 leaves the state as it
+ * is, so "none" is one such token. The read is of no use: any query does, and the keys are at hand.
+ */
+function replayNode(writer: GraphWriter, layer: number, { num_heads: H, num_kv_heads: G, head_dim: P, state_size: N, ...config }: Mamba2Config): RollbackLayer {
+  const shape = [1, H, N, P];
+  const state = { input: `past_ssm.${layer}`, replayed: `replayed_ssm.${layer}`, output: `present_ssm.${layer}`, elements: H * N * P, shape };
+  writer.output(state.replayed, "float32", shape);
+  const widths = { key: G * N, value: H * P, decay: H };
+  const inputs = (["key", "value", "decay"] as const).map((name) => ({
+    input: writer.input(`replay_${name}.${layer}`, "float32", [1, "replayed", widths[name]]),
+    output: writer.output(`pass_${name}.${layer}`, "float32", [1, "tokens", widths[name]]),
+    width: widths[name],
+  }));
+  const [key = "", value = "", decay = ""] = inputs.map(({ input }) => input);
+  const attributes = { q_num_heads: G, kv_num_heads: H, update_rule: "gated", scale: { float: 1 } };
+  writer.node("LinearAttention", [key, key, value, state.input, decay], [`replay_read.${layer}`, state.replayed], attributes, CONTRIB);
+  const width = mamba2Widths({ ...config, num_heads: H, num_kv_heads: G, head_dim: P, state_size: N }).conv;
+  const window = config.conv_kernel === 0 ? null : { input: `past_window.${layer}`, output: passNames(layer).xBC, rows: config.conv_kernel - 1, width };
+  return { layer, state, inputs, window };
 }
 
 /** x · sigmoid(x) as one node. */
@@ -80,6 +111,7 @@ function convolution(
   config: Mamba2Config,
   x: string,
   vector: (name: string, shape: readonly number[]) => string,
+  rollback: boolean,
 ): { mixed: string; state: StateTensor[] } {
   const prefix = `model.layers.${layer}.mamba`;
   if (config.conv_kernel === 0) {
@@ -93,18 +125,25 @@ function convolution(
     output: `present_conv.${layer}`,
     shape: [1, conv, config.conv_kernel - 1],
   };
-  writer.input(state.input, "float32", state.shape);
-  writer.output(state.output, "float32", state.shape);
+  // The window of a pass that can be taken back is read by rows, one a token; the inputs of the pass are its own part of the next window.
+  let past = state.input;
+  if (rollback) {
+    writer.output(x, "float32", [1, "tokens", conv]);
+    past = writer.node("Transpose", [writer.input(`past_window.${layer}`, "float32", [1, config.conv_kernel - 1, conv])], [`${prefix}/window`], { perm: [0, 2, 1] });
+  } else {
+    writer.input(state.input, "float32", state.shape);
+    writer.output(state.output, "float32", state.shape);
+  }
   const weight = vector("conv1d.weight", [conv, 1, config.conv_kernel]);
   const channelsFirst = writer.node("Transpose", [x], [`${prefix}/xBC_channels_first`], { perm: [0, 2, 1] });
   const mixed = writer.node(
     "CausalConvWithState",
-    [channelsFirst, weight, vector("conv1d.bias", [conv]), state.input],
-    [`${prefix}/convolved`, state.output],
+    [channelsFirst, weight, vector("conv1d.bias", [conv]), past],
+    [`${prefix}/convolved`, rollback ? `${prefix}/window_after` : state.output],
     { activation: config.conv_activation === "silu" ? "silu" : "none" },
     CONTRIB,
   );
-  return { mixed: writer.node("Transpose", [mixed], [`${prefix}/mixed`], { perm: [0, 2, 1] }), state: [state] };
+  return { mixed: writer.node("Transpose", [mixed], [`${prefix}/mixed`], { perm: [0, 2, 1] }), state: rollback ? [] : [state] };
 }
 
 /** RMS norm over `norm_groups` equal groups of y (1, T, H·P), times the weight. */

@@ -76,7 +76,7 @@ export function buildPart(manifest: Manifest, part: Part, options: Pick<BuildOpt
       const resolved = resolveLayers(config, manifest.mixer_sets)[part.layer];
       writer.output(MIXED, "float32", hidden);
       if (resolved?.mixer === "mamba2") {
-        const mixer = mamba2Mixer(writer, format, matrix, part.layer, resolved.config, normed, MIXED);
+        const mixer = mamba2Mixer(writer, format, matrix, part.layer, resolved.config, normed, { out: MIXED });
         state = mixer.state;
         declareInside(writer, part.layer, resolved.config);
       } else plainAttention(writer, format, matrix, part.layer, architecture, normed, MIXED);
@@ -103,6 +103,7 @@ export function buildPart(manifest: Manifest, part: Part, options: Pick<BuildOpt
     inputs: writer.inputs,
     outputs: writer.outputs,
     state,
+    rollback: null,
     attentionLengths: false,
     initialisers: writer.weights,
     weightBytes: writer.weights.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -23,10 +23,10 @@ export type BlockPart = "codes" | "scales" | "zero_points";
 export type WeightSource =
   /** float32 as stored, in the tensor's own order. */
   | { readonly kind: "vector"; readonly tensor: string; readonly map: "none" | "negative_exp" }
-  /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. */
-  | { readonly kind: "transposed"; readonly tensors: readonly string[] }
+  /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. `rows`: of the first rows only. */
+  | { readonly kind: "transposed"; readonly tensors: readonly string[]; readonly rows?: number | undefined }
   /** Blocks of 32 along the columns, `bits` wide, in the layout of MatMulNBits. */
-  | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart }
+  | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart; readonly rows?: number | undefined }
   /** Computed here, not from the bundle. */
   | { readonly kind: "data"; readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> };
 
@@ -48,12 +48,28 @@ export interface StateTensor {
   readonly shape: readonly Dimension[];
 }
 
+/**
+ * The recurrent state of one Mamba-2 layer in a graph that can take tokens back. No state a token is kept: a pass starts from a checkpoint,
+ * replays the inputs of the tokens before it that were kept, and gives out its own inputs for the next pass to replay.
+ */
+export interface RollbackLayer {
+  readonly layer: number;
+  /** Checkpoint (1, H, N, P): `input` before the replay, `replayed` after it, `output` after the pass's own tokens too. */
+  readonly state: { readonly input: string; readonly replayed: string; readonly output: string; readonly elements: number; readonly shape: readonly number[] };
+  /** The recurrence's inputs (1, tokens, width): to replay, and the pass's own. */
+  readonly inputs: readonly { readonly input: string; readonly output: string; readonly width: number }[];
+  /** Inputs of the convolution: the last `rows` before the pass (1, rows, width), and the pass's own (1, tokens, width). */
+  readonly window: { readonly input: string; readonly output: string; readonly rows: number; readonly width: number } | null;
+}
+
 export interface GraphPlan {
   /** The serialised ModelProto; its large initialisers are external data, one file each, named as the initialiser. */
   readonly model: Uint8Array<ArrayBuffer>;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   readonly state: readonly StateTensor[];
+  /** One entry a Mamba layer, or null for a graph that cannot take tokens back (whose recurrent states are in `state`). */
+  readonly rollback: readonly RollbackLayer[] | null;
   /** True if the graph has the two length inputs of the fused attention: `seqlens_k` and `total_sequence_length`. */
   readonly attentionLengths: boolean;
   readonly initialisers: readonly Initialiser[];
@@ -65,5 +81,7 @@ export interface GraphPlan {
 /** Names of the inputs and outputs that do not belong to a layer. */
 export const INPUT_IDS = "input_ids";
 export const LOGITS = "logits";
+/** Positions of the pass whose logits are wanted: an input of graphs that can take tokens back. */
+export const LOGIT_ROWS = "logit_rows";
 export const SEQLENS_K = "seqlens_k";
 export const TOTAL_SEQUENCE_LENGTH = "total_sequence_length";
