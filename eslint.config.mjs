@@ -26,7 +26,7 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   {
-    files: ["{app,components,lib,workers}/**/*.{ts,tsx}"],
+    files: ["{app,components,lib,workers}/**/*.{ts,tsx}", "{proxy,instrumentation}.ts"],
     plugins: { direction: { rules: { imports: importDirection(root) } } },
     rules: { "direction/imports": "error" },
   },

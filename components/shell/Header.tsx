@@ -2,6 +2,7 @@
 
 import Link from "next/link";
 import { usePathname } from "next/navigation";
+import type { ReactNode } from "react";
 import { ThemeToggle } from "./ThemeToggle";
 
 const pages = [
@@ -12,8 +13,8 @@ const pages = [
   { href: "/models", label: "Models" },
 ] as const;
 
-/** The bar at the top of every page. */
-export function Header() {
+/** The bar at the top of every page; `aside` stands before the theme. */
+export function Header({ aside }: { aside?: ReactNode }) {
   const path = usePathname();
   return (
     <header className="sticky top-0 z-20 border-b border-line bg-canvas/90 backdrop-blur-sm">
@@ -42,7 +43,8 @@ export function Header() {
             })}
           </ul>
         </nav>
-        <div className="ml-auto">
+        <div className="ml-auto flex items-center">
+          {aside}
           <ThemeToggle />
         </div>
       </div>

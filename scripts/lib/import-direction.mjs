@@ -12,7 +12,9 @@ const pure = ["lib/hybrid", "lib/weights"];
 
 /** @type {Record<string, Room>} The most specific prefix of a file's path rules. */
 const rooms = {
-  app: { may: ["app", "components", "lib/home", "lib/training", "lib/db", ...pure] },
+  app: { may: ["app", "components", "lib/auth", "lib/home", "lib/training", "lib/db", ...pure] },
+  "proxy.ts": { may: ["lib/auth", "lib/home"] },
+  "instrumentation.ts": { may: ["lib/auth"] },
   components: { may: ["components", "workers", "lib"], packages: /^(onnxruntime-|node:)/ },
   workers: { may: ["workers", "lib/inference"], packages: interfaceOnly },
   "lib/hybrid": { may: ["lib/hybrid"], packages: browserOrServer },
@@ -21,6 +23,7 @@ const rooms = {
   "lib/weights": { may: ["lib/weights", "lib/hybrid"], packages: browserOrServer },
   "lib/inference": { may: ["lib/inference", "lib/onnx", "lib/evaluation", ...pure], packages: /^(react|react-dom|next|node:)/ },
   "lib/home": { may: ["lib/home", ...pure], packages: /^(react|react-dom|next|onnxruntime-)/ },
+  "lib/auth": { may: ["lib/auth", "lib/home"], packages: /^(react|react-dom|next|onnxruntime-)/ },
   "lib/training": { may: ["lib/training", "lib/db", "lib/home", ...pure], packages: /^(react|react-dom|next|onnxruntime-)/ },
   "lib/db": { may: ["lib/db"], packages: /^(react|react-dom|next|onnxruntime-)/ },
 };

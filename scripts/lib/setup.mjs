@@ -85,7 +85,7 @@ export async function fetchTeachers() {
 }
 
 const sourceFolders = ["app", "components", "lib", "workers"];
-const sourceFiles = ["next.config.js", "package-lock.json", "postcss.config.mjs", "tsconfig.json"];
+const sourceFiles = ["instrumentation.ts", "proxy.ts", "next.config.js", "package-lock.json", "postcss.config.mjs", "tsconfig.json"];
 
 /** Hash of everything that the build reads. */
 async function sourceHash() {
