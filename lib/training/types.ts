@@ -4,10 +4,11 @@
  */
 import { z } from "zod";
 
-export const runIdPattern = /^[a-z0-9][a-z0-9-]{0,79}$/;
+/** Ids made here are lower-case; a run directory made on a command line may have any plain name. */
+export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const nodeIdPattern = /^[a-z0-9][a-z0-9-]{0,39}$/;
 
-export const runIdSchema = z.string().regex(runIdPattern, "lower-case letters, digits and hyphens, at most 80");
+export const runIdSchema = z.string().regex(runIdPattern, "letters, digits, dots, hyphens and underscores");
 export const nodeIdSchema = z.string().regex(nodeIdPattern, "lower-case letters, digits and hyphens, at most 40");
 
 /** The body of every answer that is an error. */
@@ -336,7 +337,7 @@ export const samplesAnswerSchema = z.object({ samples: z.array(sampleSchema), to
 export const trashEntrySchema = z.object({
   node: nodeIdSchema,
   /** The folder's name in the node's trash. */
-  entry: z.string().regex(/^[a-z0-9][a-z0-9-]{0,119}$/),
+  entry: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,159}$/),
   id: runIdSchema,
   name: z.string(),
   deleted: z.number(),

@@ -2,6 +2,7 @@
  * The folders that a run config names. In the form that is shown, shared and saved they are relative to the project
  * (`data/training/…`, `public/models`); on a node, `data/` is its root and `public/models` the families that ship.
  */
+import { isObject } from "../config/document";
 import type { ConfigDocument } from "../types";
 
 export type NodeFolders = {
@@ -80,27 +81,6 @@ export function dataPaths(config: ConfigDocument): string[] {
   };
   visit(config);
   return [...found];
-}
-
-/** The config of the last stage: the shared fields with the stage's own in their place. A config without stages is its own. */
-export function lastStage(config: ConfigDocument): ConfigDocument {
-  const stages: unknown = config.stages;
-  const last: unknown = Array.isArray(stages) ? stages.at(-1) : undefined;
-  const { stages: _, ...shared } = config;
-  return isObject(last) ? merge(shared, last) : shared;
-}
-
-function merge(shared: ConfigDocument, own: ConfigDocument): ConfigDocument {
-  const merged = { ...shared };
-  for (const [key, value] of Object.entries(own)) {
-    const before = merged[key];
-    merged[key] = isObject(before) && isObject(value) ? merge(before, value) : value;
-  }
-  return merged;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A string field, or null. */

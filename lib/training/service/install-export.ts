@@ -52,9 +52,9 @@ export async function installExport(folder: string, name: string, places: Bundle
 export async function uninstallExport(family: string, name: string, places: BundlePlaces): Promise<boolean> {
   const folder = path.join(/* turbopackIgnore: true */ places.models, family);
   return withLock(path.join(/* turbopackIgnore: true */ places.models, `.${family}.lock`), async () => {
-    const current = await currentManifest(family, places);
+    const [current, shipped] = await Promise.all([currentManifest(family, places), readManifest(path.join(/* turbopackIgnore: true */ places.shipped, family))]);
     const set = current?.mixer_sets[name];
-    if (!current || !set) return false;
+    if (!current || !set || (shipped && Object.hasOwn(shipped.mixer_sets, name))) return false;
     const files = new Set(Object.values(set.tensors).map(({ file }) => file));
     await writeManifest(folder, {
       ...current,
