@@ -96,8 +96,10 @@ def execute(
     errors: List[bytes] = [b""]
 
     def drain() -> None:
+        # The descriptor itself: a buffered read would wait for a full block.
         assert child.stderr
-        for block in iter(lambda: child.stderr.read1(65536), b""):  # type: ignore[union-attr]
+        number = child.stderr.fileno()
+        for block in iter(lambda: os.read(number, 65536), b""):
             errors[0] = (errors[0] + block)[-keep:]
 
     def provide() -> None:
