@@ -35,9 +35,11 @@ export type CallHooks<Progress, Event> = {
   readonly onEvent?: ((event: Event) => void) | undefined;
   /** Aborting sends a `cancel`. */
   readonly signal?: AbortSignal | undefined;
+  /** Told the request's id at once, for other requests to name. */
+  readonly onSent?: ((id: number) => void) | undefined;
 };
 
-type Pending<Progress, Event> = Omit<CallHooks<Progress, Event>, "signal"> & {
+type Pending<Progress, Event> = Pick<CallHooks<Progress, Event>, "onProgress" | "onEvent"> & {
   readonly resolve: (value: never) => void;
   readonly reject: (error: InferenceError) => void;
 };
@@ -59,7 +61,7 @@ export class Connection<Request extends { id: number; type: string }, Results, P
     return this.worker !== null;
   }
 
-  call<K extends keyof Results>(body: RequestBody<Request> & { type: K }, { onProgress, onEvent, signal }: CallHooks<Progress, Event> = {}): Promise<Results[K]> {
+  call<K extends keyof Results>(body: RequestBody<Request> & { type: K }, { onProgress, onEvent, signal, onSent }: CallHooks<Progress, Event> = {}): Promise<Results[K]> {
     return new Promise((resolve, reject) => {
       const target = this.ensureWorker();
       const id = this.nextId++;
@@ -67,6 +69,7 @@ export class Connection<Request extends { id: number; type: string }, Results, P
       const settle = (): void => signal?.removeEventListener("abort", cancel);
       this.pending.set(id, { resolve: (value) => (settle(), resolve(value)), reject: (error) => (settle(), reject(error)), onProgress, onEvent });
       target.postMessage({ ...body, id });
+      onSent?.(id);
       if (signal?.aborted) cancel();
       else signal?.addEventListener("abort", cancel, { once: true });
     });

@@ -55,13 +55,18 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
   layers.forEach((resolved, layer) => {
     const prefix = `model.layers.${layer}`;
     const before = norm(`${prefix}.input_layernorm.weight`, residual, update);
-    const mixer =
-      resolved.mixer === "attention"
-        ? attentionMixer(writer, format, matrix, layer, architecture, { contextLength, provider }, before.normed)
-        : mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed, { rollback });
-    state.push(...mixer.state);
-    if ("rollback" in mixer && mixer.rollback) replayed.push(mixer.rollback);
-    const between = norm(`${prefix}.post_attention_layernorm.weight`, before.sum, mixer.out);
+    let mixed: string;
+    if (resolved.mixer === "attention") {
+      const mixer = attentionMixer(writer, format, matrix, layer, architecture, { contextLength, provider }, before.normed);
+      state.push(...mixer.state);
+      mixed = mixer.out;
+    } else {
+      const mixer = mamba2Mixer(writer, format, matrix, layer, resolved.config, before.normed, { rollback });
+      state.push(...mixer.state);
+      if (mixer.rollback) replayed.push(mixer.rollback);
+      mixed = mixer.out;
+    }
+    const between = norm(`${prefix}.post_attention_layernorm.weight`, before.sum, mixed);
     update = mlp(writer, format, matrix, `${prefix}.mlp`, architecture.intermediate_size, between.normed);
     residual = between.sum;
   });
