@@ -129,21 +129,25 @@ class Mamba2(nn.Module):
         # A copy: where parameters are sharded, D itself is there for this call only.
         return C, B, *self.decays(dt), self.D.clone()
 
+    def values(self, x: Tensor, d: Tensor | None) -> Tensor:
+        """What the state takes in of x (b, T, G, P): d x, a head (b, T, H, P); x itself in the discrete form."""
+        if d is None:
+            return x
+        # Groups meet their heads by broadcasting: x is never expanded in memory.
+        scale = torch.unflatten(d, 2, (self.config.num_kv_heads, -1))[..., None]
+        return (x[:, :, :, None] * scale).to(x.dtype).flatten(2, 3)
+
+    def with_skip(self, y: Tensor, x: Tensor) -> Tensor:
+        """y (b, T, H, P) with D x, flat (b, T, H*P)."""
+        skip = torch.unflatten(self.D, 0, (self.config.num_kv_heads, -1))[..., None] * x[:, :, :, None]
+        return (y + skip.to(y.dtype).flatten(2, 3)).flatten(2)
+
     def forward(self, u: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        config, (batch, length, _) = self.config, u.shape
         z, xbc, dt = self.project(u)
         x, B, C = self.mix(xbc, None if state is None else state[0])
         log_decay, d = self.decays(dt)
-        # Groups meet their heads by broadcasting: x is never expanded in memory.
-        by_head = x[:, :, :, None]
-        per_group = (config.num_kv_heads, -1)
-        v = x
-        if d is not None:
-            v = (by_head * torch.unflatten(d, 2, per_group)[..., None]).to(x.dtype).flatten(2, 3)
-        y, ssm = scan(C, B, v, log_decay, None if state is None else state[1], self.backend)
-        skip = torch.unflatten(self.D, 0, per_group)[..., None] * by_head
-        y = y + skip.to(y.dtype).flatten(2, 3)
-        return self.combine(y.reshape(batch, length, -1), z), (self._conv_state(xbc, state), ssm)
+        y, ssm = scan(C, B, self.values(x, d), log_decay, None if state is None else state[1], self.backend)
+        return self.combine(self.with_skip(y, x), z), (self._conv_state(xbc, state), ssm)
 
     def _conv_state(self, xbc: Tensor, state: State | None) -> Tensor:
         """The last kernel-1 inputs of the convolution, zeros before the first token."""

@@ -1,0 +1,165 @@
+"""Speculative decoding against plain decoding: the same tokens, whatever the draft; the same distribution."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hybrids import write_hybrids
+from torch import Tensor
+
+from mambascope_trainer.bundle import Bundle
+from mambascope_trainer.model.llama import Llama
+from mambascope_trainer.model.load import load_variant
+from mambascope_trainer.speculative.decide import decide, decide_greedy, distribution, draw
+from mambascope_trainer.speculative.decoder import PlainDecoder, Settings, SpeculativeDecoder
+
+PROMPTS = [[5, 9], [7, 3, 11, 2, 40, 8], [1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7]]
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hybrids(tmp_path_factory.mktemp("family") / "tiny")
+
+
+def variant(family: Path, name: str, noise: float = 0.0) -> Llama:
+    """A variant in float64; with noise, one that agrees with it now and then."""
+    model = load_variant(Bundle.open(family), name).double()
+    generator = torch.Generator().manual_seed(3)
+    for parameter in model.parameters():
+        parameter.data += (
+            noise * torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * parameter.std()
+        )
+    return model
+
+
+def naive(model: Llama, prompt: list[int], count: int) -> list[int]:
+    """Greedy, reading everything again for every token."""
+    tokens = list(prompt)
+    with torch.no_grad():
+        for _ in range(count):
+            tokens.append(int(model(torch.tensor([tokens]))[0][0, -1].argmax()))
+    return tokens[len(prompt) :]
+
+
+@pytest.mark.parametrize("target", ["teacher", "half", "none"])
+def test_plain_decoding_is_the_models_own(family: Path, target: str) -> None:
+    model = variant(family, target)
+    decoder = PlainDecoder(model, context=64)
+    for prompt in PROMPTS:
+        assert decoder.generate(prompt, Settings(16)).tokens == naive(model, prompt, 16)
+
+
+@pytest.mark.parametrize("target", ["teacher", "half", "none"])
+@pytest.mark.parametrize(("draft", "noise"), [("half", 0.0), ("none", 0.25), ("teacher", 0.25), ("none", 3.0)])
+def test_greedy_output_is_that_of_plain_decoding(family: Path, target: str, draft: str, noise: float) -> None:
+    model, guesser = variant(family, target), variant(family, draft, noise)
+    accepted: list[int] = []
+    for tokens in (1, 2, 5):
+        decoder = SpeculativeDecoder(model, guesser, tokens, context=64)
+        for prompt in PROMPTS:
+            found = decoder.generate(prompt, Settings(24))
+            assert found.tokens == naive(model, prompt, 24)
+            accepted += found.accepted
+    assert 0 <= min(accepted) <= max(accepted) <= 5
+
+
+def test_a_draft_that_is_the_target_is_always_accepted(family: Path) -> None:
+    decoder = SpeculativeDecoder(variant(family, "half"), variant(family, "half"), 4, context=64)
+    found = decoder.generate(PROMPTS[1], Settings(20))
+    assert found.accepted == [4, 4, 4, 4]
+
+
+def test_acceptance_varies_and_a_stop_token_ends_the_answer(family: Path) -> None:
+    model, guesser = variant(family, "half"), variant(family, "half", 0.1)
+    decoder = SpeculativeDecoder(model, guesser, 3, context=96)
+    whole = decoder.generate(PROMPTS[2], Settings(60))
+    assert len(set(whole.accepted)) > 1  # partial rollbacks did happen
+    stop = whole.tokens[7]
+    expected = whole.tokens[: whole.tokens.index(stop)]
+    assert decoder.generate(PROMPTS[2], Settings(60, stop=(stop,))).tokens == expected
+
+
+def test_memory_is_one_checkpoint_and_the_inputs_of_a_pass(family: Path) -> None:
+    decoder = SpeculativeDecoder(variant(family, "none"), variant(family, "none"), 4, context=64)
+    config = decoder.target.model.mamba(0).config
+    memory = decoder.target.memory()
+    size = 8  # float64
+    assert memory["checkpoint"] == 3 * config.num_heads * config.state_size * config.head_dim * size
+    rows = 5 * (
+        config.num_kv_heads * config.state_size
+        + (config.num_kv_heads if config.form == "discrete" else config.num_heads) * config.head_dim
+        + config.num_heads
+    )
+    assert memory["cached"] == 3 * (rows + (5 + config.conv_kernel - 1) * config.conv_size) * size
+
+
+def test_what_does_not_fit_is_refused(family: Path) -> None:
+    decoder = SpeculativeDecoder(variant(family, "none"), variant(family, "none"), 4, context=32)
+    with pytest.raises(ValueError, match="two tokens"):
+        decoder.generate([3], Settings(4))
+    with pytest.raises(ValueError, match="context of 32"):
+        decoder.generate(PROMPTS[0], Settings(30))
+
+
+def test_decisions_of_greedy_and_of_one_hot_distributions_agree() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        logits = torch.randn(4, 5, generator=generator)
+        drafts = torch.randint(0, 5, (3,), generator=generator)
+        q = torch.nn.functional.one_hot(drafts, 5).float()
+        uniforms = torch.rand(4, generator=generator)
+        assert [int(x) for x in decide(drafts, q, distribution(logits, 0.0), uniforms)] == [
+            int(x) for x in decide_greedy(drafts, logits)
+        ]
+
+
+def chi_squared(counts: Tensor, expected: Tensor) -> float:
+    """The p-value of counts against probabilities."""
+    expected = expected.double() / expected.double().sum() * counts.sum()
+    statistic = ((counts - expected).square() / expected).sum()
+    return float(torch.special.gammaincc(torch.tensor((len(counts) - 1) / 2.0).double(), statistic / 2))
+
+
+def test_sampled_tokens_have_the_targets_distribution() -> None:
+    """The first two tokens of many cycles, jointly, of a chain whose target depends on the token before."""
+    generator = torch.Generator().manual_seed(1)
+    size, cycles = 4, 8_000
+    target = torch.randn(size, size, generator=generator).mul(1.5).softmax(dim=-1)
+    drafted = torch.randn(size, size, generator=generator).mul(1.5).softmax(dim=-1)
+    counts = torch.zeros(size, size, dtype=torch.double)
+    uniforms = torch.rand(cycles, 6, generator=generator)
+    for row in uniforms:
+        first = draw(drafted[0], row[0])
+        second = draw(drafted[first], row[1])
+        drafts, q = torch.stack([first, second]), torch.stack([drafted[0], drafted[first]])
+        p = torch.stack([target[0], target[first], target[second]])
+        accepted, following = decide(drafts, q, p, row[2:5])
+        tokens = [*drafts[: int(accepted)].tolist(), int(following)]
+        if len(tokens) == 1:  # the next cycle's: of the target by definition
+            tokens.append(int(draw(target[tokens[0]], row[5])))
+        counts[tokens[0], tokens[1]] += 1
+    expected = target[0].double()[:, None] * target.double()
+    assert chi_squared(counts.flatten(), expected.flatten()) > 1e-3
+
+
+def test_the_decoder_samples_as_plain_decoding_does(family: Path) -> None:
+    """Both decoders' first sampled token, and the second given the likeliest first, over many seeds."""
+    model, guesser = variant(family, "half"), variant(family, "half", 0.3)
+    speculative = SpeculativeDecoder(model, guesser, 2, context=32, temperature=0.35)
+    with torch.no_grad():
+        exact = distribution(model(torch.tensor([PROMPTS[1]]))[0][0, -1], 0.35)
+    found = torch.zeros(exact.shape[0], dtype=torch.double)
+    for seed in range(400):
+        found[speculative.generate(PROMPTS[1], Settings(1, temperature=0.35, seed=seed)).tokens[0]] += 1
+    common = exact.topk(4).indices
+    rest = 1 - exact[common].sum()
+    counts = torch.cat([found[common], (found.sum() - found[common].sum())[None]])
+    assert chi_squared(counts, torch.cat([exact[common], rest[None]])) > 1e-3
+
+
+def test_the_nucleus_keeps_the_likeliest_tokens() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    kept = distribution(logits, 1.0, top_p=0.8)
+    plain = logits.softmax(dim=-1)
+    assert (kept[0, 2:] == 0).all()
+    torch.testing.assert_close(kept[0, :2], plain[0, :2] / plain[0, :2].sum())
