@@ -24,6 +24,8 @@ const rooms = {
   "lib/inference": { may: ["lib/inference", "lib/onnx", "lib/evaluation", ...pure], packages: /^(react|react-dom|next|node:)/ },
   "lib/home": { may: ["lib/home", ...pure], packages: /^(react|react-dom|next|onnxruntime-)/ },
   "lib/auth": { may: ["lib/auth", "lib/home"], packages: /^(react|react-dom|next|onnxruntime-)/ },
+  // Pages and server share it; recipes and schema are the files themselves.
+  "lib/training/config": { may: ["lib/training/config", "lib/training/types", "lib/hybrid", "trainer/recipes", "docs/run-config.schema.json"], packages: browserOrServer },
   "lib/training": { may: ["lib/training", "lib/db", "lib/home", ...pure], packages: /^(react|react-dom|next|onnxruntime-)/ },
   "lib/db": { may: ["lib/db"], packages: /^(react|react-dom|next|onnxruntime-)/ },
 };

@@ -1,0 +1,47 @@
+/** The steps of a job that make a recipe's data: the commands of docs/methods.md and docs/shipped-models.md. */
+import type { JobStep } from "../types";
+
+export type DataName = "none" | "tiny" | "tiny-pairs" | "stories" | "smollm2";
+
+const tiny = "{root}/training/tiny";
+const stories = "{root}/training/stories";
+const smollm2 = "{root}/training/smollm2";
+const smollm2Bundle = ["--bundle", "{shipped}/smollm2-135m-instruct", "{root}/models/smollm2-135m-instruct"];
+
+function step(name: string, title: string, argv: string[], made?: string): JobStep {
+  return { name, title, argv, ...(made !== undefined && { skip_if: made }) };
+}
+
+function grammar(rows: number, seed: number, out: string): JobStep {
+  return step("stories", "Writing stories", ["generate", "--kind", "grammar", "--rows", String(rows), "--seed", String(seed), "--out", out], out);
+}
+
+function pairs(name: string, title: string, rows: number, seed: number, out: string): JobStep {
+  return step(name, title, ["generate", "--kind", "grammar-pairs", "--rows", String(rows), "--seed", String(seed), "--out", out], out);
+}
+
+/** Rows sampled from SmolLM2: what is made once is found again by the command itself. */
+function sampled(name: string, title: string, rows: number, batch: number, seed: number, out: string): JobStep {
+  return step(name, title, ["generate", ...smollm2Bundle, "--kind", "rows", "--rows", String(rows), "--length", "1025", "--batch", String(batch), "--seed", String(seed), "--out", out]);
+}
+
+export const dataSteps: Record<DataName, readonly JobStep[]> = {
+  none: [],
+  tiny: [
+    grammar(4000, 11, `${tiny}/grammar.jsonl`),
+    step("prepare", "Preparing token rows", ["prepare", "--bundle", "{shipped}/stories", "--source", `${tiny}/grammar.jsonl`, "--out", tiny, "--length", "257", "--held-out", "64"], `${tiny}/train`),
+  ],
+  "tiny-pairs": [
+    pairs("pairs", "Writing pairs of stories", 160, 5, `${tiny}/preferences.jsonl`),
+    pairs("held-out-pairs", "Writing held-out pairs", 32, 6, `${tiny}/preferences-held-out.jsonl`),
+  ],
+  stories: [
+    step("teacher-stories", "Sampling stories from SmolLM2", ["generate", ...smollm2Bundle, "--kind", "stories", "--rows", "40960", "--length", "470", "--batch", "2048", "--seed", "203", "--out", `${stories}/teacher.jsonl`]),
+    grammar(28_000, 1, `${stories}/grammar.jsonl`),
+    step("pack", "Packing token rows", ["pack", "--texts", `${stories}/teacher.jsonl`, `${stories}/grammar.jsonl`, "--tokenizer", "{shipped}/stories/tokenizer.json", "--out", stories], `${stories}/train`),
+  ],
+  smollm2: [
+    sampled("rows", "Sampling training text from SmolLM2", 24_576, 1024, 100, `${smollm2}/train`),
+    sampled("held-out-rows", "Sampling held-out text from SmolLM2", 128, 128, 999, `${smollm2}/evaluation`),
+  ],
+};

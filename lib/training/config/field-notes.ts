@@ -1,0 +1,113 @@
+/** What the form adds to each field of the schema: its section and label, its unit, and when it matters. */
+import type { Method } from "./run-config";
+
+export const sectionIds = ["layers", "method", "mixer", "data", "optimiser", "records", "machine"] as const;
+export type SectionId = (typeof sectionIds)[number];
+
+export const sectionTitles: Record<SectionId, string> = {
+  layers: "Teacher and layers",
+  method: "Method",
+  mixer: "Mixers",
+  data: "Data",
+  optimiser: "Optimiser",
+  records: "Measures, samples, checkpoints",
+  machine: "Speed and memory",
+};
+
+/** The values that decide which fields matter; each with its default filled in. */
+export type Situation = {
+  readonly method: Method;
+  readonly pattern: string;
+  readonly schedule: string;
+  readonly optimiser: string;
+  readonly draftMixer: string;
+  readonly alpha: number;
+  readonly sampleEvery: number;
+};
+
+export type Note = {
+  readonly section: SectionId;
+  readonly label: string;
+  readonly unit?: string;
+  /** Folded away until asked for. */
+  readonly advanced?: boolean;
+  /** Left out: always. */
+  readonly matters?: (situation: Situation) => boolean;
+};
+
+const of =
+  (...methods: Method[]) =>
+  ({ method }: Situation): boolean =>
+    methods.includes(method);
+const hybrid = of("orient", "align", "distill", "dpo");
+const endToEnd = of("distill", "dpo");
+const trainsMamba = (s: Situation): boolean => hybrid(s) || (s.method === "draft" && s.draftMixer === "mamba2");
+
+/** By path. A test holds the keys against the schema's fields. */
+export const fieldNotes: Record<string, Note> = {
+  family: { section: "layers", label: "Teacher" },
+  bundle: { section: "layers", label: "Model folders", advanced: true },
+  layers: { section: "layers", label: "Layers that become Mamba-2", matters: hybrid },
+  layers_trained: { section: "layers", label: "Layers that train", advanced: true, matters: endToEnd },
+  pattern: { section: "layers", label: "Pattern of a step", matters: of("distill") },
+  full_probability: { section: "layers", label: "Steps with all layers replaced", unit: "share", matters: ({ method, pattern }) => method === "distill" && pattern === "random" },
+  mixture: { section: "layers", label: "Patterns", matters: ({ method, pattern }) => method === "distill" && pattern === "mixture" },
+  random_share: { section: "layers", label: "Steps with a random pattern", unit: "share", matters: ({ method, pattern }) => method === "distill" && pattern === "mixture" },
+  architecture: { section: "layers", label: "Shape of the new model", matters: of("pretrain") },
+
+  method: { section: "method", label: "Method" },
+  train: { section: "method", label: "What trains", matters: endToEnd },
+  "loss.beta": { section: "method", label: "Weight of the KL", matters: of("distill") },
+  "loss.alpha": { section: "method", label: "Weight of the cross-entropy", matters: of("distill") },
+  "loss.ce_tokens": { section: "method", label: "Cross-entropy of", matters: ({ method, alpha }) => method === "distill" && alpha > 0 },
+  "loss.temperature": { section: "method", label: "Temperature of the KL", advanced: true, matters: of("distill", "draft") },
+  "dpo.beta": { section: "method", label: "Tie to the teacher", matters: of("dpo") },
+  "draft.layers": { section: "method", label: "Layers of the draft", matters: of("draft") },
+  "draft.mixer": { section: "method", label: "Mixer of the draft", matters: of("draft") },
+  "draft.intermediate_size": { section: "method", label: "MLP width of the draft", unit: "channels", advanced: true, matters: of("draft") },
+  "draft.from_layers": { section: "method", label: "Teacher's layers to start from", advanced: true, matters: of("draft") },
+  "draft.target": { section: "method", label: "Variant to guess for", matters: of("draft") },
+
+  "mixer.start_from": { section: "mixer", label: "Where mixers start", matters: trainsMamba },
+  "mixer.init": { section: "mixer", label: "Start of new mixers", matters: trainsMamba },
+  "mixer.codec": { section: "mixer", label: "Train through a codec", matters: (s) => s.method !== "pretrain" },
+  "mixer.calibrate": { section: "mixer", label: "Scale to attention's length", advanced: true, matters: of("align", "distill") },
+
+  "data.train": { section: "data", label: "Training data" },
+  "data.evaluation": { section: "data", label: "Held-out data" },
+  "data.seq_len": { section: "data", label: "Length of a sequence", unit: "tokens" },
+
+  "optimiser.steps": { section: "optimiser", label: "Steps" },
+  "optimiser.batch": { section: "optimiser", label: "Batch", unit: "sequences" },
+  "optimiser.learning_rate": { section: "optimiser", label: "Learning rate" },
+  "optimiser.warmup": { section: "optimiser", label: "Warm-up", unit: "steps" },
+  "optimiser.accumulate": { section: "optimiser", label: "Micro-batches a step", advanced: true },
+  "optimiser.name": { section: "optimiser", label: "Optimiser", advanced: true },
+  "optimiser.adam_learning_rate": { section: "optimiser", label: "Learning rate of AdamW", advanced: true, matters: ({ optimiser }) => optimiser === "muon" },
+  "optimiser.momentum": { section: "optimiser", label: "Momentum of Muon", advanced: true, matters: ({ optimiser }) => optimiser === "muon" },
+  "optimiser.schedule": { section: "optimiser", label: "Schedule", advanced: true },
+  "optimiser.decay_fraction": { section: "optimiser", label: "Decay", unit: "share of steps", advanced: true, matters: ({ schedule }) => schedule === "wsd" },
+  "optimiser.final_fraction": { section: "optimiser", label: "Last rate over the peak", advanced: true },
+  "optimiser.weight_decay": { section: "optimiser", label: "Weight decay", advanced: true },
+  "optimiser.beta2": { section: "optimiser", label: "AdamW's beta2", advanced: true },
+  "optimiser.clip": { section: "optimiser", label: "Clip the gradient at", advanced: true },
+
+  log_every: { section: "records", label: "Losses every", unit: "steps" },
+  eval_every: { section: "records", label: "Evaluate every", unit: "steps" },
+  eval_batches: { section: "records", label: "Batches an evaluation", advanced: true },
+  sample_every: { section: "records", label: "Samples of text every", unit: "steps" },
+  "samples.prompts": { section: "records", label: "Prompts of the samples", advanced: true, matters: ({ sampleEvery }) => sampleEvery > 0 },
+  "samples.tokens": { section: "records", label: "Length of a sample", unit: "tokens", advanced: true, matters: ({ sampleEvery }) => sampleEvery > 0 },
+  "samples.temperature": { section: "records", label: "Temperature of the samples", advanced: true, matters: ({ sampleEvery }) => sampleEvery > 0 },
+  checkpoint_every: { section: "records", label: "Checkpoint every", unit: "steps" },
+  "checkpoint.keep": { section: "records", label: "Checkpoints kept", advanced: true },
+  "checkpoint.optimiser": { section: "records", label: "Keep the optimiser in them", advanced: true },
+  "checkpoint.sharded": { section: "records", label: "Shards, one a process", advanced: true },
+
+  device: { section: "machine", label: "Device" },
+  compile: { section: "machine", label: "Compile" },
+  cuda_graph: { section: "machine", label: "CUDA graph", advanced: true },
+  checkpoint_activations: { section: "machine", label: "Recompute activations", advanced: true },
+  "parallel.strategy": { section: "machine", label: "Several processes", advanced: true },
+  seed: { section: "machine", label: "Seed" },
+};
