@@ -13,21 +13,8 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from .core import PROTOCOL, AgentError, Call, Params, inside, op, os_error, root, set_root
+from .identity import boot_id
 from .process import execute
-
-
-def boot_id() -> str:
-    """Changes with every start of the machine; "" where the system has none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        pass
-    try:
-        finished = execute(["sysctl", "-n", "kern.bootsessionuuid"], timeout=10)
-        return finished.out.strip() if finished.code == 0 else ""
-    except AgentError:
-        return ""
 
 
 def _user() -> str:

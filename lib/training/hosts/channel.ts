@@ -1,4 +1,4 @@
-/** Starts the agent on a node: a child process whose standard input and output reach it. */
+/** How the agent is started on a node: a child process whose standard input and output reach it. */
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
@@ -62,14 +62,19 @@ export function rootOf(address: NodeAddress): string {
   return address.root ?? (address.kind === "local" ? homeFolder() : "~/.mambascope");
 }
 
-/** Starts the process. Rejects with NodeError `python` if this machine has none. */
-export async function openChannel(address: NodeAddress): Promise<ChildProcessWithoutNullStreams> {
-  if (address.kind === "local") {
-    const python = address.python ?? (await findPython());
-    return spawn(python, ["-u", "-c", bootstrap], { stdio: "pipe" });
-  }
+/** A program that reaches the agent by its standard input and output. */
+export type ChannelCommand = { file: string; args: string[]; env: NodeJS.ProcessEnv };
+
+/** What to start for a node. Rejects with NodeError `python` if this machine has none. */
+export async function channelCommand(address: NodeAddress): Promise<ChannelCommand> {
+  if (address.kind === "local") return { file: address.python ?? (await findPython()), args: ["-u", "-c", bootstrap], env: process.env };
   // Messages in English, so that they can be told apart.
-  return spawn("ssh", sshArguments(address), { stdio: "pipe", env: { ...process.env, LC_ALL: "C" } });
+  return { file: "ssh", args: sshArguments(address), env: { ...process.env, LC_ALL: "C" } };
+}
+
+/** Starts it. The caller listens at once: a program that cannot start says so in the next tick. */
+export function openChannel({ file, args, env }: ChannelCommand): ChildProcessWithoutNullStreams {
+  return spawn(file, args, { stdio: "pipe", env });
 }
 
 let payload: Promise<Buffer> | null = null;

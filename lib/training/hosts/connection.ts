@@ -3,7 +3,7 @@ import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { z } from "zod";
 import { agentFrameSchema, helloSchema, MAX_FRAME_BYTES, PROTOCOL, type AgentFrame, type AgentHello, type ServerFrame } from "../agent/protocol";
 import { addressOf, type NodeAddress, type NodeAddressInput } from "./address";
-import { agentPayload, bootMarker, noPythonMarker, openChannel, rootOf } from "./channel";
+import { agentPayload, bootMarker, channelCommand, noPythonMarker, openChannel, rootOf } from "./channel";
 import { asNodeError, cancelledError, NodeError } from "./errors";
 import { garbageError, lostError, noPythonError, oldPythonError, startError } from "./failures";
 import { LineSplitter } from "./lines";
@@ -23,16 +23,16 @@ const noiseLimit = 64 * 1024;
 export async function connect(node: NodeAddressInput, { signal, timeoutMs = 30_000, heartbeatMs = 10_000 }: ConnectOptions = {}): Promise<AgentConnection> {
   const address = addressOf(node);
   if (signal?.aborted) throw cancelledError();
-  const [payload, channel] = await Promise.all([agentPayload(), openChannel(address)]).catch((error: unknown) => {
+  const [payload, command] = await Promise.all([agentPayload(), channelCommand(address)]).catch((error: unknown) => {
     throw asNodeError(error);
   });
-  const connection = new AgentConnection(address, channel, heartbeatMs);
+  if (signal?.aborted) throw cancelledError();
+  const connection = new AgentConnection(address, openChannel(command), heartbeatMs);
   const abort = () => connection.fail(cancelledError());
   signal?.addEventListener("abort", abort, { once: true });
   const timer = setTimeout(() => connection.fail(startError(address, connection.notes, "timeout")), timeoutMs);
   try {
     await connection.greet(payload);
-    // An aborted signal has failed the connection already.
     return connection;
   } catch (error) {
     connection.fail(asNodeError(error));
