@@ -7,4 +7,4 @@ export const dynamic = "force-dynamic";
 export const GET = reading(async () => ({ entries: await (await trainingService()).trash.list() }));
 
 /** Empties the trash of all nodes, for good. */
-export const DELETE = changing(async () => ({ removed: await (await trainingService()).trash.empty() }));
+export const DELETE = changing(async () => (await trainingService()).trash.empty());
