@@ -37,9 +37,7 @@ const run: fc.Arbitrary<RunRow> = fc.record({
   node: fc.constant("local"),
   id: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,20}$/),
   name: fc.string(),
-  state: fc.constantFrom("queued", "running", "stopped", "finished", "failed", "interrupted", "unknown"),
-  phase: maybe(fc.string()),
-  message: maybe(fc.string({ unit: "grapheme" })),
+  state: fc.constantFrom("queued", "running", "stopped", "finished", "failed", "interrupted"),
   created: number,
   updated: number,
   method: maybe(fc.string()),
@@ -54,9 +52,10 @@ const run: fc.Arbitrary<RunRow> = fc.record({
   bestLoss: maybe(number),
   lastKl: maybe(number),
   bestKl: maybe(number),
-  note: fc.string({ unit: "grapheme" }),
+  notes: fc.string({ unit: "grapheme" }),
+  details: fc.dictionary(fc.string().filter((key) => key !== "__proto__"), fc.jsonValue()),
   tags: fc.array(fc.string()),
-  measured: maybe(fc.record({ inode: fc.string(), size: fc.nat(), read: fc.nat() })),
+  measured: maybe(fc.record({ inode: fc.nat(), size: fc.nat(), read: fc.nat() })),
 });
 // SQLite has one zero, and texts end at a NUL in some of its interfaces.
 const plain = (row: RunRow): RunRow => runRowSchema.parse(JSON.parse(JSON.stringify(row).replaceAll("\\u0000", "?").replace(/-0(?=[,}])/g, "0")));

@@ -27,8 +27,6 @@ export const migrations: readonly string[] = [
     id TEXT NOT NULL,
     name TEXT NOT NULL,
     state TEXT NOT NULL,
-    phase TEXT,
-    message TEXT,
     created REAL NOT NULL,
     updated REAL NOT NULL,
     method TEXT,
@@ -43,8 +41,9 @@ export const migrations: readonly string[] = [
     best_loss REAL,
     last_kl REAL,
     best_kl REAL,
-    note TEXT NOT NULL DEFAULT '',
+    notes TEXT NOT NULL DEFAULT '',
     tags TEXT NOT NULL DEFAULT '[]',
+    details TEXT NOT NULL DEFAULT '{}',
     measured TEXT,
     PRIMARY KEY (node, id)
   ) WITHOUT ROWID;

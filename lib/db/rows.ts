@@ -25,16 +25,16 @@ export type NodeRow = z.infer<typeof nodeRowSchema>;
 
 /**
  * `running`, `queued`, `stopped`, `finished` and `failed` are what the run's own status says. `interrupted` is derived: it
- * says running, but its process or job is gone. `unknown`: there is no status that can be read.
+ * says running, but its process or job is gone.
  */
-export const runStateSchema = z.enum(["queued", "running", "stopped", "finished", "failed", "interrupted", "unknown"]);
+export const runStateSchema = z.enum(["queued", "running", "stopped", "finished", "failed", "interrupted"]);
 export type RunState = z.infer<typeof runStateSchema>;
 
 export const runIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
 
 /** The file that `best…` and `last…` were read from, so that it is not read again. */
 export const measuredSchema = z.object({
-  inode: z.string(),
+  inode: z.number(),
   size: z.number(),
   /** Bytes that were read: all but a torn last line. */
   read: z.number(),
@@ -46,10 +46,6 @@ export const runRowSchema = z.object({
   id: runIdSchema,
   name: z.string(),
   state: runStateSchema,
-  /** The step of the job that runs: `data`, `train`, `evaluate`, `export`. */
-  phase: z.string().nullable().default(null),
-  /** Why it failed. */
-  message: z.string().nullable().default(null),
   created: z.number(),
   updated: z.number(),
   method: z.string().nullable().default(null),
@@ -66,8 +62,10 @@ export const runRowSchema = z.object({
   bestLoss: z.number().nullable().default(null),
   lastKl: z.number().nullable().default(null),
   bestKl: z.number().nullable().default(null),
-  note: z.string().default(""),
+  notes: z.string().default(""),
   tags: z.array(z.string()).default([]),
+  /** What else the table of runs shows; nothing is sought by it. */
+  details: z.record(z.string(), z.unknown()).default({}),
   measured: measuredSchema.nullable().default(null),
 });
 export type RunRow = z.infer<typeof runRowSchema>;

@@ -3,12 +3,12 @@ import type { Db } from "./connection";
 import { fieldsOf, fromJson, parseRow } from "./query";
 import { runRowSchema, type RunRow } from "./rows";
 
-const columns = `node, id, name, state, phase, message, created, updated, method, family, pattern, preset, origin, step, steps, tokens,
-  last_loss AS lastLoss, best_loss AS bestLoss, last_kl AS lastKl, best_kl AS bestKl, note, tags, measured`;
+const columns = `node, id, name, state, created, updated, method, family, pattern, preset, origin, step, steps, tokens,
+  last_loss AS lastLoss, best_loss AS bestLoss, last_kl AS lastKl, best_kl AS bestKl, notes, tags, details, measured`;
 
 function runOf(row: unknown): RunRow {
   const fields = fieldsOf(row) ?? {};
-  return parseRow(runRowSchema, "runs", { ...fields, tags: fromJson(fields.tags) ?? [], measured: fromJson(fields.measured) });
+  return parseRow(runRowSchema, "runs", { ...fields, tags: fromJson(fields.tags), details: fromJson(fields.details), measured: fromJson(fields.measured) });
 }
 
 /** The runs of one node, or of all, newest first. */
@@ -30,16 +30,14 @@ export function getRun(db: Db, node: string, id: string): RunRow | null {
 /** Writes a run's row, new or not. */
 export function putRun(db: Db, run: RunRow): void {
   db.prepare(
-    `INSERT OR REPLACE INTO runs (node, id, name, state, phase, message, created, updated, method, family, pattern, preset, origin,
-       step, steps, tokens, last_loss, best_loss, last_kl, best_kl, note, tags, measured)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO runs (node, id, name, state, created, updated, method, family, pattern, preset, origin,
+       step, steps, tokens, last_loss, best_loss, last_kl, best_kl, notes, tags, details, measured)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     run.node,
     run.id,
     run.name,
     run.state,
-    run.phase,
-    run.message,
     run.created,
     run.updated,
     run.method,
@@ -54,8 +52,9 @@ export function putRun(db: Db, run: RunRow): void {
     run.bestLoss,
     run.lastKl,
     run.bestKl,
-    run.note,
+    run.notes,
     JSON.stringify(run.tags),
+    JSON.stringify(run.details),
     run.measured === null ? null : JSON.stringify(run.measured),
   );
 }

@@ -308,6 +308,10 @@ export const metricsAnswerSchema = z.object({
   first: z.object({ step: z.number(), time: z.number(), tokens: z.number() }).nullable(),
   last: z.object({ step: z.number(), time: z.number(), tokens: z.number() }).nullable(),
   series: z.array(seriesSchema),
+  /** Bytes read of how many, while a long file is being read: until then the series stand for lines at even distances. */
+  loading: z.object({ read: z.number(), size: z.number() }).nullish(),
+  /** Lines that could not be read. */
+  skipped: z.number().int().optional(),
 });
 export type MetricsAnswer = z.infer<typeof metricsAnswerSchema>;
 

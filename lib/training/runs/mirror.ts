@@ -1,0 +1,185 @@
+/** A copy on this machine of what was read of a node's run directories, so that runs can be opened while the node is away. */
+import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { fileStatSchema, type FileStat } from "../agent/protocol";
+import { runIdPattern } from "../types";
+import type { FilePart, ListedRun, RunFiles } from "./files";
+import { runFileNames, type RunFileName } from "./names";
+
+/** Files that only grow; the others are replaced whole. */
+const growing = new Set<RunFileName>(["metrics.jsonl", "samples.jsonl", "log.txt"]);
+/** Bytes before the end of the copy that the file must still have. */
+const OVERLAP = 96;
+/** Whole files above this are not kept. */
+const LARGEST_WHOLE = 16 << 20;
+
+const indexSchema = z.record(z.string(), fileStatSchema);
+/** What the copy of a run holds: of each file the stat it was read at, with the bytes that were copied as size. */
+type Index = Map<string, FileStat>;
+
+/** Reads through a copy: bytes that it has come from it, others from the node and stay in it. */
+export class MirroredRunFiles implements RunFiles {
+  readonly #indexes = new Map<string, Promise<Index>>();
+  /** What the node listed last. */
+  readonly #current = new Map<string, ListedRun["files"]>();
+  readonly #queues = new Map<string, Promise<unknown>>();
+
+  /** folder: `<home>/mirror/<node>`. */
+  constructor(
+    private readonly node: RunFiles,
+    private readonly folder: string,
+  ) {}
+
+  /** Takes note of what the node listed: copies of other contents no longer count. */
+  listed(runs: readonly ListedRun[]): void {
+    this.#current.clear();
+    for (const { id, files } of runs) this.#current.set(id, files);
+  }
+
+  async stat(run: string, name: RunFileName): Promise<FileStat | null> {
+    try {
+      return await this.node.stat(run, name);
+    } catch (error) {
+      return (await this.#index(run)).get(name) ?? rethrow(error);
+    }
+  }
+
+  /** Reads of one file wait for each other, so that its copy grows in order. */
+  read(run: string, name: RunFileName, offset: number, length: number): Promise<FilePart | null> {
+    this.#check(run, name);
+    const key = `${run}/${name}`;
+    const before = this.#queues.get(key) ?? Promise.resolve();
+    const reading = before.then(() => (growing.has(name) ? this.#readGrowing(run, name, offset, length) : this.#readWhole(run, name, offset, length)));
+    const settled = reading.catch(() => undefined);
+    this.#queues.set(key, settled);
+    void settled.then(() => this.#queues.get(key) === settled && this.#queues.delete(key));
+    return reading;
+  }
+
+  /** Forgets the copy of a run. */
+  async forget(run: string): Promise<void> {
+    this.#check(run, "status.json");
+    this.#indexes.delete(run);
+    await rm(/* turbopackIgnore: true */ path.join(this.folder, run), { recursive: true, force: true });
+  }
+
+  #check(run: string, name: RunFileName): void {
+    if (!runIdPattern.test(run) || !runFileNames.includes(name)) throw new Error(`No file of a run: ${JSON.stringify([run, name])}`);
+  }
+
+  #path(run: string, name: string): string {
+    return path.join(/* turbopackIgnore: true */ this.folder, run, name);
+  }
+
+  #index(run: string): Promise<Index> {
+    const known = this.#indexes.get(run);
+    if (known) return known;
+    const reading = readFile(/* turbopackIgnore: true */ this.#path(run, "mirror.json"), "utf8").then(
+      (text) => new Map(Object.entries(indexSchema.parse(JSON.parse(text)))),
+      () => new Map<string, FileStat>(),
+    );
+    const safe = reading.catch(() => new Map<string, FileStat>());
+    this.#indexes.set(run, safe);
+    return safe;
+  }
+
+  async #note(run: string, name: string, stat: FileStat | null): Promise<void> {
+    const index = await this.#index(run);
+    if (stat) index.set(name, stat);
+    else index.delete(name);
+    const file = this.#path(run, "mirror.json");
+    const part = `${file}.${Math.random().toString(36).slice(2)}.part`;
+    await writeFile(/* turbopackIgnore: true */ part, JSON.stringify(Object.fromEntries(index)));
+    await rename(/* turbopackIgnore: true */ part, file);
+  }
+
+  async #copy(run: string, name: string, offset: number, length: number): Promise<Uint8Array> {
+    const file = await open(/* turbopackIgnore: true */ this.#path(run, name));
+    try {
+      const bytes = new Uint8Array(Math.max(0, length));
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, offset);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #store(run: string, name: string, offset: number, bytes: Uint8Array, stat: FileStat): Promise<void> {
+    await mkdir(/* turbopackIgnore: true */ path.join(this.folder, run), { recursive: true });
+    const file = await open(/* turbopackIgnore: true */ this.#path(run, name), offset === 0 ? "w" : "r+");
+    try {
+      await file.write(bytes, 0, bytes.length, offset);
+      await file.truncate(offset + bytes.length);
+    } finally {
+      await file.close();
+    }
+    await this.#note(run, name, { ...stat, size: offset + bytes.length });
+  }
+
+  async #readWhole(run: string, name: RunFileName, offset: number, length: number): Promise<FilePart | null> {
+    const copied = (await this.#index(run)).get(name);
+    const current = this.#current.get(run)?.[name];
+    const slice = async (stat: FileStat) => ({ stat, bytes: await this.#copy(run, name, offset, Math.min(length, stat.size - offset)) });
+    if (copied && current && same(copied, current)) return slice(copied);
+    try {
+      const whole = await this.node.read(run, name, 0, LARGEST_WHOLE);
+      if (!whole) {
+        if (copied) await this.#note(run, name, null);
+        return null;
+      }
+      if (whole.bytes.length === whole.stat.size) await this.#store(run, name, 0, whole.bytes, whole.stat);
+      return { stat: whole.stat, bytes: whole.bytes.subarray(offset, offset + length) };
+    } catch (error) {
+      return copied ? slice(copied) : rethrow(error);
+    }
+  }
+
+  async #readGrowing(run: string, name: RunFileName, offset: number, length: number): Promise<FilePart | null> {
+    const copied = (await this.#index(run)).get(name);
+    const current = this.#current.get(run)?.[name];
+    const have = copied && (!current || (copied.inode === current.inode && copied.size <= current.size)) ? copied.size : 0;
+    if (copied && offset < have) {
+      const bytes = await this.#copy(run, name, offset, Math.min(length, have - offset));
+      // A full answer, or all that the node had when it was last seen.
+      if (bytes.length === length || (current && current.size === have)) return { stat: current ?? copied, bytes };
+      if (bytes.length > 0 && current) return { stat: current, bytes };
+    }
+    const overlap = copied && have > 0 ? Math.min(OVERLAP, have) : 0;
+    if (offset > have) {
+      // The end of a long file is looked at before its beginning was copied.
+      try {
+        return await this.node.read(run, name, offset, length);
+      } catch (error) {
+        return copied ? { stat: copied, bytes: new Uint8Array(0) } : rethrow(error);
+      }
+    }
+    try {
+      const part = await this.node.read(run, name, have - overlap, length + overlap);
+      if (!part) {
+        if (copied) await this.#note(run, name, null);
+        return null;
+      }
+      if (copied && overlap > 0) {
+        const tail = await this.#copy(run, name, have - overlap, overlap);
+        if (part.stat.inode !== copied.inode || Buffer.compare(tail, part.bytes.subarray(0, overlap)) !== 0) {
+          await this.#note(run, name, null);
+          return await this.#readGrowing(run, name, offset, length);
+        }
+      }
+      const bytes = part.bytes.subarray(overlap);
+      if (bytes.length > 0 || !copied) await this.#store(run, name, have, bytes, part.stat);
+      if (offset === have) return { stat: part.stat, bytes };
+      return { stat: part.stat, bytes: await this.#copy(run, name, offset, length) };
+    } catch (error) {
+      if (!copied || error instanceof TypeError) return rethrow(error);
+      return { stat: copied, bytes: await this.#copy(run, name, offset, Math.min(length, copied.size - offset)) };
+    }
+  }
+}
+
+const same = (a: FileStat, b: FileStat) => a.inode === b.inode && a.size === b.size && a.mtime === b.mtime;
+
+function rethrow(error: unknown): never {
+  throw error;
+}
