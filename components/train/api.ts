@@ -14,6 +14,11 @@ export class TrainingError extends Error {
   }
 }
 
+/** What to tell about any error, and what can be done. */
+export function explain(error: Error): { message: string; action: string } {
+  return error instanceof TrainingError ? error : { message: error.message, action: "Reload the page; if it stays so, look at the server's output." };
+}
+
 export const unreachable = () => new TrainingError("unreachable", "The dashboard's server does not answer.", "Check that it is running (npm start). Runs go on without it.");
 
 /** Address of a run's routes; `part` such as `metrics`. */

@@ -2,7 +2,7 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { metricsAnswerSchema, nodesAnswerSchema, runDetailSchema, runsAnswerSchema, samplesAnswerSchema, trashAnswerSchema, type MetricsAnswer } from "@/lib/training/types";
-import { ask, runPath, tell, type TrainingError } from "./api";
+import { ask, runPath, tell } from "./api";
 import type { RunRef } from "./events";
 import { keys } from "./keys";
 
@@ -46,8 +46,8 @@ type Change = { readonly path: string; readonly method: "POST" | "PATCH" | "DELE
 /** Asks the server to do something, then reads again what it may have changed. */
 export function useChange() {
   const queries = useQueryClient();
-  return useMutation<void, TrainingError, Change>({
-    mutationFn: ({ path, ...body }) => tell(path, body),
+  return useMutation({
+    mutationFn: ({ path, ...body }: Change) => tell(path, body),
     onSettled: () =>
       Promise.all([keys.runs, keys.nodes, keys.trash].map((queryKey) => queries.invalidateQueries({ queryKey })).concat(queries.invalidateQueries({ queryKey: ["training", "run"] }))),
   });

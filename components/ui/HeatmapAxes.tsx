@@ -61,7 +61,8 @@ export function HeatmapAxes({ plot, view, n, tokens, legend }: HeatmapAxesProps)
 
 type ColourLegendProps = HeatmapAxesProps["legend"] & { x: number; y: number; width: number };
 
-function ColourLegend({ x, y, width, colours, signed, unit, valueAt }: ColourLegendProps) {
+/** The colours of a map with the values that they stand for, inside an SVG. */
+export function ColourLegend({ x, y, width, colours, signed, unit, valueAt }: ColourLegendProps) {
   const bars = 64;
   const step = width / bars;
   const places = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
