@@ -56,13 +56,24 @@ export async function ensureVenv(home) {
 }
 
 /**
+ * A requirement file's text with those that it includes in their places, as in lib/training/nodes/trainer-files.ts.
+ * @param {string} file Path relative to the project. @returns {Promise<string>}
+ */
+async function requirementText(file) {
+  const lines = (await readFile(path.join(root, file), "utf8")).split("\n").map((line) => {
+    const included = /^-r\s+(\S+)$/.exec(line.trim())?.[1];
+    return included ? requirementText(path.posix.join(path.posix.dirname(file), included)) : line;
+  });
+  return (await Promise.all(lines)).filter((line) => line.trim() !== "" && !line.startsWith("#")).join("\n");
+}
+
+/**
  * Installs a requirement file unless the environment already has this very file's content.
  * @param {string} python @param {string} home @param {string} file Path relative to the project.
  */
 export async function installRequirements(python, home, file) {
-  const text = await readFile(path.join(root, file));
   const stamp = path.join(home, "venv", `.installed-${path.basename(file)}`);
-  const hash = createHash("sha256").update(text).digest("hex");
+  const hash = createHash("sha256").update(await requirementText(file)).digest("hex");
   if ((await readFile(stamp, "utf8").catch(() => "")) === hash) return;
   const { code, stderr } = await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r", path.join(root, file)]);
   if (code !== 0) throw pipError(`The Python packages of ${file} could not be installed`, stderr);

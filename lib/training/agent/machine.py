@@ -127,3 +127,24 @@ def query_gpus(call: Optional[Call] = None) -> List[Dict[str, Any]]:
 def gpus(call: Call, params: Params) -> object:
     """GPUs with their free memory and utilisation."""
     return {"gpus": query_gpus(call)}
+
+
+@op("slurm")
+def slurm(call: Call, params: Params) -> object:
+    """SLURM's version and partitions, the default one first; null where there is no sbatch. Raises AgentError `slurm` if it does not answer."""
+    if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
+        return None
+    version = execute(["sbatch", "--version"], call=call, timeout=20).out.strip()
+    finished = execute(["sinfo", "--noheader", "--format=%P"], call=call, timeout=30)
+    if finished.code != 0:
+        reason = (finished.err.strip().splitlines() or ["it gave no reason"])[-1]
+        raise AgentError("slurm", "SLURM is installed, but does not answer: %s." % reason.rstrip("."), "Ask the cluster's administrator, or start runs without SLURM.")
+    names = list(dict.fromkeys(finished.out.split()))
+    names.sort(key=lambda name: not name.endswith("*"))
+    return {"version": version.partition(" ")[2] or version, "partitions": [name.rstrip("*") for name in names]}
+
+
+@op("clock")
+def clock(call: Call, params: Params) -> object:
+    """The node's time, in seconds since 1970."""
+    return {"time": time.time()}
