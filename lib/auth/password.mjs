@@ -79,18 +79,18 @@ export async function setPassword(home, password, cost = usualCost) {
     created: Date.now() / 1000,
     scrypt: { ...cost, salt: salt.toString("base64"), hash: hash.toString("base64") },
   };
-  await mkdir(home, { recursive: true });
+  await mkdir(/* turbopackIgnore: true */ home, { recursive: true });
   const file = passwordFile(home);
   const staged = `${file}.${stored.id}`;
-  const handle = await open(staged, "wx", 0o600);
+  const handle = await open(/* turbopackIgnore: true */ staged, "wx", 0o600);
   try {
     await handle.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(staged, file).catch(async (error) => {
-    await rm(staged, { force: true });
+  await rename(/* turbopackIgnore: true */ staged, /* turbopackIgnore: true */ file).catch(async (error) => {
+    await rm(/* turbopackIgnore: true */ staged, { force: true });
     throw error;
   });
   return stored;
