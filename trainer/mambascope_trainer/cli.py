@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("commands.evaluate", "compare hybrids with their teacher: distance, choices, needle, samples"),
     "export": ("commands.export", "write a run or a variant into a bundle, a Hugging Face folder or an ONNX folder"),
     "bench": ("commands.bench", "measure training speed on random weights"),
+    "speculate": ("commands.speculate", "measure speculative decoding: the state update alone, and whole models"),
     "variant": ("commands.variant", "list a layer pattern of a bundle's mixer sets as a variant"),
     "parity": ("commands.parity", "compare the models' logits with an independent implementation"),
 }

@@ -1,0 +1,142 @@
+"""`speculate`: measure speculative decoding, the state update alone and whole models; JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..benchmark.multistep import GENERATED, WIDTHS, multistep_seconds
+from ..benchmark.speculative import Comparison, compare
+from ..bundle.bundle import Bundle
+from ..data.sampler import for_sampling
+from ..errors import MambascopeError
+from ..evaluation.answers import read_questions
+from ..evaluation.chat import Chat
+from ..evaluation.results import write_results
+from ..model.load import load_variant
+from ..run.device import resolve_device
+from ..run.samples import CHAT_PROMPTS, TEXT_PROMPTS
+from ..speculative.decoder import PlainDecoder, Settings, SpeculativeDecoder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kernel", action="store_true", help="the state update alone: multi-step against single steps")
+    parser.add_argument("--widths", nargs="+", choices=list(WIDTHS), default=list(WIDTHS))
+    parser.add_argument("--bundle", type=Path, nargs="+", help="folders of the family whose models are decoded")
+    parser.add_argument("--targets", nargs="+", default=["attn50"], metavar="VARIANT")
+    parser.add_argument("--drafts", nargs="+", default=["draft2"], metavar="VARIANT")
+    parser.add_argument("--k", type=int, nargs="+", help="drafts a cycle (with --kernel: tokens a pass)")
+    parser.add_argument("--prompts", type=Path, help="questions as MT-Bench writes them; their first turns are asked")
+    parser.add_argument("--limit", type=int, default=20, help="prompts")
+    parser.add_argument("--tokens", type=int, default=128, help="tokens of an answer")
+    parser.add_argument("--context", type=int, default=512, help="tokens of prompt and answer")
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--repeats", type=int, default=50, help="timed runs of --kernel")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--results", type=Path, help="also add speculative.* entries to this results file")
+
+
+def run(options: argparse.Namespace) -> None:
+    if not options.kernel and not options.bundle:
+        raise MambascopeError("usage", "There is nothing to measure.", "Give --kernel, or models with --bundle.")
+    if options.k is not None and min(options.k) < 1:
+        raise MambascopeError("usage", "--k counts tokens.", "Give numbers from 1.")
+    device = resolve_device(options.device)
+    entries = _kernel(options, device) if options.kernel else []
+    if options.bundle:
+        entries += _models(options, device)
+    if options.results is not None:
+        write_results(options.results, entries)
+
+
+def _kernel(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    entries = []
+    for name in options.widths:
+        single = multistep_seconds(WIDTHS[name], 0, device, dtype, options.repeats)
+        for tokens in options.k or range(1, 17):
+            seconds = multistep_seconds(WIDTHS[name], tokens, device, dtype, options.repeats)
+            of = {"width": name, "k": tokens, "tokens": GENERATED, "dtype": str(dtype).removeprefix("torch.")}
+            print(
+                json.dumps({**of, "microseconds": round(seconds * 1e6, 1), "single": round(single * 1e6, 1)}),
+                flush=True,
+            )
+            peer = {"name": "single-step", "value": round(single * 1e6, 2)}
+            value = {"value": round(seconds * 1e6, 2), "unit": "µs", "of": of, "peer": peer}
+            entries.append({"metric": "speculative.kernel_time", **value, "ratio": round(single / seconds, 3)})
+    return entries
+
+
+def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    bundle = Bundle.open(options.bundle)
+    chat = Chat(bundle)
+    prompts = [ids for ids in _prompts(options, chat) if len(ids) + options.tokens + 32 <= options.context]
+    if not prompts:
+        raise MambascopeError(
+            "usage", f"No prompt fits a context of {options.context} tokens.", "Give a larger --context."
+        )
+    settings = Settings(options.tokens, tuple(bundle.manifest.special_tokens.eos), options.temperature, options.top_p)
+    entries = []
+    for target_name in options.targets:
+        target = for_sampling(load_variant(bundle, target_name), device)
+        plain = PlainDecoder(target, options.context, options.temperature, options.top_p)
+        for draft_name in options.drafts:
+            draft = for_sampling(load_variant(bundle, draft_name), device)
+            for k in options.k or (1, 2, 3, 4, 6, 8):
+                decoder = SpeculativeDecoder(target, draft, k, options.context, options.temperature, options.top_p)
+                found = compare(plain, decoder, prompts, settings)
+                of = {
+                    "family": bundle.manifest.family,
+                    "variant": target_name,
+                    "draft": draft_name,
+                    "k": k,
+                    "temperature": options.temperature,
+                    "provider": f"pytorch-{device.type}",
+                    "prompts": found.prompts,
+                    "tokens": options.tokens,
+                }
+                entries += _entries(found, of, decoder.target.memory())
+    return entries
+
+
+def _prompts(options: argparse.Namespace, chat: Chat) -> list[list[int]]:
+    if options.prompts is None:
+        texts = list(CHAT_PROMPTS if chat.has_template else TEXT_PROMPTS)
+    else:
+        texts = [question.turns[0] for question in read_questions(options.prompts)]
+    ids = [chat.ids(chat.text([{"role": "user", "content": text}])) for text in texts[: options.limit]]
+    return [prompt for prompt in ids if len(prompt) > 1]
+
+
+def _entries(found: Comparison, of: dict[str, Any], memory: dict[str, int]) -> list[dict[str, Any]]:
+    ratio = found.rate / found.plain_rate
+    shown = {
+        "speedup": round(ratio, 4),
+        "acceptance": round(found.acceptance, 4),
+        "tokens_per_cycle": round(found.tokens_per_cycle, 3),
+        "tokens_per_second": round(found.rate, 1),
+        "plain": round(found.plain_rate, 1),
+        "by_position": [round(share, 4) for share in found.by_position()],
+        "same": found.same,
+        **memory,
+    }
+    print(json.dumps({**of, **shown}), flush=True)
+    plain = {"name": "plain decoding", "value": shown["plain"]}
+
+    def entry(metric: str, value: Any, unit: str, **more: Any) -> dict[str, Any]:
+        return {"metric": f"speculative.{metric}", "value": value, "unit": unit, "of": of, **more}
+
+    return [
+        entry("speedup", shown["speedup"], "ratio"),
+        entry("decode", shown["tokens_per_second"], "token/s", peer=plain, ratio=shown["speedup"]),
+        entry("acceptance", shown["acceptance"], "share", by_position=shown["by_position"], lengths=found.lengths),
+        entry("tokens_per_cycle", shown["tokens_per_cycle"], "token"),
+        entry("same_answers", found.same / found.prompts, "share"),
+        entry("checkpoint_bytes", memory["checkpoint"], "byte"),
+        entry("cached_bytes", memory["cached"], "byte"),
+    ]
