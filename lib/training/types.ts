@@ -337,6 +337,7 @@ export const sampleSchema = z.object({
 });
 export type Sample = z.infer<typeof sampleSchema>;
 export const samplesAnswerSchema = z.object({ samples: z.array(sampleSchema), total: z.number() });
+export type SamplesAnswer = z.infer<typeof samplesAnswerSchema>;
 
 export const trashEntrySchema = z.object({
   node: nodeIdSchema,

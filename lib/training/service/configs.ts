@@ -1,13 +1,38 @@
 /** Presets, the config's schema, estimates and saved configs, as the routes give them. */
 import { deleteConfiguration, listConfigurations, saveConfiguration } from "@/lib/db/configurations";
+import type { z } from "zod";
+import { estimateRun } from "../config/estimate";
 import { presets } from "../config/presets";
 import { runConfigSchema } from "../config/schema";
-import { configDocumentSchema, savedConfigurationSchema, type ConfigDocument, type SavedConfiguration } from "../types";
-import { now, type Core } from "./core";
+import { checkConfig } from "../config/validate";
+import { configDocumentSchema, savedConfigurationSchema, type Benchmark, type ConfigDocument, type Estimate, type estimateRequestSchema, type SavedConfiguration } from "../types";
+import { benchmarksOf, machineOf } from "./benchmarks";
+import { textOf } from "./config-folders";
+import { manifestOf, nodeRow, now, type Core } from "./core";
 import { notFound } from "./errors";
+import type { Nodes } from "./nodes";
 
 export class Configs {
-  constructor(private readonly core: Core) {}
+  constructor(
+    private readonly core: Core,
+    private readonly nodes: Nodes,
+  ) {}
+
+  /** What a run would take on a node, and what is wrong with its config. */
+  async estimate({ config, node, launcher }: z.output<typeof estimateRequestSchema>): Promise<Estimate> {
+    nodeRow(this.core, node);
+    const family = textOf(config, "family");
+    const teacher = family === null ? null : ((await manifestOf(this.core, family))?.architecture ?? null);
+    const { problems, stages } = checkConfig(config, teacher);
+    if (!stages) return { tokens: 0, seconds: null, memoryBytes: null, diskBytes: null, basis: "The config has errors.", problems };
+    const machine = machineOf(await this.nodes.factsOf(node), launcher, stages[0]?.config.device ?? "auto");
+    return { ...estimateRun({ stages, teacher, machine, benchmarks: this.benchmarks(node) }), problems };
+  }
+
+  benchmarks(node: string): Benchmark[] {
+    nodeRow(this.core, node);
+    return benchmarksOf(this.core.db, node);
+  }
 
   presets() {
     return presets;

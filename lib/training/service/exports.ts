@@ -57,6 +57,14 @@ export class Exports {
     return manifest && set && Object.hasOwn(manifest.variants, id) ? { family: manifest.family, variant: id, draft: set.draft !== undefined } : null;
   }
 
+  /** The shipped variant that a shipped history made: its name says family and variant, as `smollm2-attn50`. */
+  async shippedOf(id: string, family: string | null): Promise<Exported | null> {
+    const variant = /^(?:smollm2|stories)-([a-z0-9-]+)$/.exec(id)?.[1];
+    const manifest = family === null || variant === undefined ? null : await manifestOf(this.core, family);
+    if (!manifest || variant === undefined || !Object.hasOwn(manifest.variants, variant)) return null;
+    return { family: manifest.family, variant, draft: manifest.mixer_sets[variant]?.draft !== undefined };
+  }
+
   /** The pages that open an exported variant. */
   async linksOf({ family, variant, draft }: Exported): Promise<Links> {
     const manifest = await manifestOf(this.core, family);

@@ -184,8 +184,8 @@ export class Launches {
   /** Replaces the state and what it says; how far the run is stays. */
   private async writeStatus(connection: AgentConnection, id: string, state: string, fields: Record<string, unknown>): Promise<void> {
     const before = await readJson(connection, `runs/${id}/status.json`, statusSchema);
-    const { message: _, action: __, code: ___, ...kept } = before ?? {};
-    await writeFile(connection, `runs/${id}/status.json`, JSON.stringify({ ...kept, ...fields, state, updated: now() }));
+    const kept = Object.entries(before ?? {}).filter(([field]) => !["message", "action", "code"].includes(field));
+    await writeFile(connection, `runs/${id}/status.json`, JSON.stringify({ ...Object.fromEntries(kept), ...fields, state, updated: now() }));
   }
 
   /** The run's config, portable, and its job; null for a run that was started on a command line. */

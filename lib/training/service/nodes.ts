@@ -3,7 +3,7 @@ import { z } from "zod";
 import { deleteNode, listNodes, markSeen, putNode } from "@/lib/db/nodes";
 import type { NodeRow } from "@/lib/db/rows";
 import { addressOf, type NodeAddressInput } from "../hosts/address";
-import { nodeCheckStepSchema, type AddNode, type EnvironmentState, type NodeCheckStep, type NodeFacts, type NodeStreamEvent, type TrainingNode, type UpdateNode } from "../types";
+import { nodeCheckStepSchema, type AddNode, type EnvironmentState, type NodeFacts, type NodeStreamEvent, type TrainingNode, type UpdateNode } from "../types";
 import { nodeRow, now, writableNode, type Core } from "./core";
 import { errorBody, ServiceError } from "./errors";
 import { newNodeId } from "./ids";
@@ -21,10 +21,15 @@ export class Nodes {
   private readonly checks = new SharedWork<NodeStreamEvent>((error) => ({ type: "error", ...error }), "all");
   private readonly preparations = new SharedWork<NodeStreamEvent>((error) => ({ type: "error", ...error }));
 
-  /** activeOf: how many runs of a node go on. */
+  /**
+   * activeOf: how many runs of a node go on.
+   * moved: told when a node is new, or has another address; removed: when it is gone.
+   */
   constructor(
     private readonly core: Core,
     private readonly activeOf: (node: string) => number,
+    private readonly moved: (node: string) => void,
+    private readonly removed: (node: string) => void,
   ) {}
 
   list(): TrainingNode[] {
@@ -52,6 +57,7 @@ export class Nodes {
     // What ssh would be given is checked here, where the form can still say so.
     addressOf(row as NodeAddressInput);
     putNode(this.core.db, row);
+    this.moved(row.id);
     return this.changed(row.id);
   }
 
@@ -68,6 +74,7 @@ export class Nodes {
       this.core.links.drop(id);
       this.facts.delete(id);
       this.environments.delete(id);
+      this.moved(id);
     }
     return this.changed(id);
   }
@@ -76,6 +83,7 @@ export class Nodes {
     const row = writableNode(this.core, id);
     if (row.kind === "local") throw new ServiceError(409, "node-local", "This machine cannot be removed.", "Only nodes that were added can.");
     this.preparations.cancel(id);
+    this.removed(id);
     this.core.links.drop(id);
     deleteNode(this.core.db, id);
     this.facts.delete(id);
@@ -87,13 +95,7 @@ export class Nodes {
   check(id: string): Listen {
     writableNode(this.core, id);
     return this.checks.join(id, async (tell, signal) => {
-      const steps: NodeCheckStep[] = [];
-      await checkOn(this.core, this.addressOf(id), signal, (step) => {
-        const index = steps.findIndex(({ name }) => name === step.name);
-        if (index < 0) steps.push(step);
-        else steps[index] = step;
-        tell({ type: "check", step });
-      });
+      const steps = await checkOn(this.core, id, signal, (step) => tell({ type: "check", step }));
       putNode(this.core.db, { ...nodeRow(this.core, id), lastCheck: { time: now(), steps } });
       await this.learn(id, true).catch(() => undefined);
       const failed = steps.filter(({ state }) => state === "fail").length;
@@ -142,6 +144,12 @@ export class Nodes {
       if (signal.aborted) abort();
       else signal.addEventListener("abort", abort, { once: true });
     });
+  }
+
+  /** What is known of the node; it is asked if nothing is. Null if it cannot be. */
+  async factsOf(id: string): Promise<NodeFacts | null> {
+    if (nodeRow(this.core, id).kind !== "shipped") await this.learn(id, false).catch(() => undefined);
+    return this.facts.get(id) ?? null;
   }
 
   cancelPrepare(id: string): boolean {

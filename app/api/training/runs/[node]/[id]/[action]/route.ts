@@ -6,9 +6,9 @@ import { restartRequestSchema } from "@/lib/training/types";
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
 
-const actionSchema = z.enum(["stop", "kill", "resume", "restart", "export"]);
+const actionSchema = z.enum(["stop", "kill", "resume", "restart", "export", "remove-export"]);
 
-/** `stop` checkpoints first, `kill` does not; `restart` makes a new run of the same config and answers with it. */
+/** `stop` checkpoints first, `kill` does not; `restart` makes a new run of the same config and answers with it; `export` may take minutes. */
 export const POST = changing<{ node: string; id: string; action: string }>(async (request, { node, id, action }) => {
   const { launches, exports } = await trainingService();
   switch (actionSchema.parse(action)) {
@@ -22,5 +22,7 @@ export const POST = changing<{ node: string; id: string; action: string }>(async
       return launches.restart(node, id, await bodyOf(request, restartRequestSchema));
     case "export":
       return exports.exportRun(node, id);
+    case "remove-export":
+      return exports.removeExport(node, id);
   }
 });
