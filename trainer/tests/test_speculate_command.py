@@ -1,0 +1,42 @@
+"""The command that measures speculative decoding: what it prints and what it publishes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hybrids import write_hybrids
+
+from mambascope_trainer.cli import main
+
+
+def test_models_are_measured_and_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    family, results = write_hybrids(tmp_path / "tiny"), tmp_path / "speculative.json"
+    models = ["--bundle", str(family), "--targets", "half", "--drafts", "half", "none", "--k", "2", "3"]
+    small = ["--tokens", "6", "--limit", "2", "--device", "cpu", "--results", str(results)]
+    assert main(["speculate", *models, *small]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["draft"], line["k"]) for line in lines] == [("half", 2), ("half", 3), ("none", 2), ("none", 3)]
+    # A draft that is the target is never corrected.
+    assert [line["acceptance"] for line in lines[:2]] == [1.0, 1.0]
+    assert lines[1]["tokens_per_cycle"] == 4.0
+    assert lines[1]["by_position"] == [1.0, 1.0, 1.0]
+    entries = json.loads(results.read_text())["entries"]
+    same = [entry["value"] for entry in entries if entry["metric"] == "speculative.same_answers"]
+    assert same == [1.0] * 4
+    speedups = [entry for entry in entries if entry["metric"] == "speculative.speedup"]
+    assert {entry["of"]["variant"] for entry in speedups} == {"half"}
+    assert all(entry["of"]["provider"] == "pytorch-cpu" and entry["value"] > 0 for entry in speedups)
+
+
+def test_the_update_is_measured_at_each_width(tmp_path: Path) -> None:
+    results = tmp_path / "speculative.json"
+    kernel = ["--kernel", "--widths", "smollm2-135m", "--k", "1", "16", "--repeats", "1", "--device", "cpu"]
+    assert main(["speculate", *kernel, "--results", str(results)]) == 0
+    entries = json.loads(results.read_text())["entries"]
+    assert [(entry["of"]["k"], entry["peer"]["name"]) for entry in entries] == [(1, "single-step"), (16, "single-step")]
+
+
+@pytest.mark.parametrize("wrong", [[], ["--kernel", "--k", "0"]])
+def test_wrong_usage_is_told(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speculate", *wrong]) == 1
+    assert "usage" in capsys.readouterr().out
