@@ -1,5 +1,5 @@
 /** What the state of a runner holds, and how much of it the next prompt can reuse. */
-import type { Runner } from "./runner";
+import type { RollbackRunner, Runner, TentativeRead } from "./runner";
 import { turn } from "./turn";
 
 export type PrefillOptions = {
@@ -9,12 +9,12 @@ export type PrefillOptions = {
   readonly onProgress?: (done: number, total: number) => void;
 };
 
-export class Context {
+export class Context<R extends Runner = Runner> {
   private tokens: number[] = [];
   /** Logits at the end of the last prompt, where the snapshot is, so that the same prompt can be answered again at once. */
   private snapshot: { length: number; logits: Float32Array } | null = null;
 
-  constructor(private readonly runner: Runner) {}
+  constructor(private readonly runner: R) {}
 
   get held(): readonly number[] {
     return this.tokens;
@@ -69,6 +69,17 @@ export class Context {
     const logits = await this.runner.forward(tokens);
     this.tokens.push(...tokens);
     return logits;
+  }
+
+  /** Reads tokens that may be taken back: they are not held until `keep` says so. */
+  readTentatively(this: Context<RollbackRunner>, tokens: readonly number[], options: TentativeRead): Promise<Float32Array> {
+    return this.runner.read(tokens, options);
+  }
+
+  /** Holds `tokens`, the first of those read tentatively, and takes the others back. */
+  keep(this: Context<RollbackRunner>, tokens: readonly number[]): void {
+    this.runner.keep(tokens.length);
+    this.tokens.push(...tokens);
   }
 
   clear(): void {

@@ -58,6 +58,8 @@ export interface RollbackRunner extends Runner {
   readonly span: number;
   /** Tokens read tentatively; they count in `position`. While there are any, no token can be read for good. */
   readonly tentative: number;
+  /** Of the last tentative read: how long its logits took from the device, once computed. */
+  readonly readbackMs: number;
   /** Reads tokens that may be taken back. The logits are valid until the next call. */
   read(tokens: readonly number[], options: TentativeRead): Promise<Float32Array>;
   /** Keeps the first `count` of the tentative tokens and takes the others back. */

@@ -45,6 +45,7 @@ export class WasmRunner implements RollbackRunner {
   readonly canTruncate: boolean;
   readonly span: number;
   tentative = 0;
+  readonly readbackMs = 0;
   private readonly slots: Slot[];
   private readonly rollback: WasmRollback | null;
   private readonly names: Readonly<Record<"ids" | "seqlens" | "total" | "rows" | "logits", number>>;

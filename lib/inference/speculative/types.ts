@@ -48,7 +48,7 @@ export type CycleTimings = { readonly draftMs: number; readonly verifyMs: number
 /** One cycle: draft, verify, decide. */
 export type Cycle = {
   readonly index: number;
-  /** Tokens that were to be drafted; a lookup that finds nothing drafts fewer. */
+  /** Tokens asked for (a lookup may find none); adaptive: drafted, of which fewer may have been verified. */
   readonly K: number;
   readonly drafts: readonly DraftToken[];
   readonly accepted: number;

@@ -1,0 +1,145 @@
+/** How many tokens to draft: a fixed number, or what measured costs and acceptance make worth it. */
+import type { Draft } from "./acceptance";
+import { type CycleTimings, type Drafted, MAX_DRAFTED } from "./types";
+
+export type CycleReport = {
+  readonly drafts: readonly Draft[];
+  /** Tokens that were drafted, of which `drafts` were verified. */
+  readonly drafted: number;
+  readonly accepted: number;
+  readonly timings: CycleTimings;
+};
+
+export interface DraftLength {
+  /** The most tokens to draft in the next cycle. */
+  next(): number;
+  /** Whether another draft behind these is worth its time. */
+  goOn(drafts: readonly Draft[]): boolean;
+  /** How many of these to verify. */
+  cut(drafts: readonly Draft[]): number;
+  observe(report: CycleReport): void;
+}
+
+export function draftLength(K: Drafted, costs: Costs): DraftLength {
+  return K === "adaptive" ? new AdaptiveLength(costs) : { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined };
+}
+
+/** Weight of the newest observation in a running mean. */
+const MEMORY = 0.1;
+/** Classes of a draft's own probability whose acceptance is counted apart. */
+const CLASSES = 8;
+
+/** Running means of what things take, in milliseconds: kept from one run to the next. */
+export class Costs {
+  private readonly verify = new Map<number, number>();
+  private step: number | null = null;
+  private rest = 0;
+
+  observeVerify(tokens: number, milliseconds: number): void {
+    const known = this.verify.get(tokens);
+    this.verify.set(tokens, known === undefined ? milliseconds : known + MEMORY * (Math.min(milliseconds, 3 * known) - known));
+  }
+
+  observeDrafts(count: number, milliseconds: number): void {
+    if (count === 0) return;
+    const each = milliseconds / count;
+    this.step = this.step === null ? each : this.step + MEMORY * (Math.min(each, 3 * this.step) - this.step);
+  }
+
+  observeRest(milliseconds: number): void {
+    this.rest += MEMORY * (milliseconds - this.rest);
+  }
+
+  /** Of one drafted token. */
+  get draftStep(): number {
+    return this.step ?? 0;
+  }
+
+  get overhead(): number {
+    return this.rest;
+  }
+
+  /** Of a pass over `tokens` tokens: as measured, or between (or beyond) its measured neighbours on a line. */
+  pass(tokens: number): number {
+    const known = this.verify.get(tokens);
+    if (known !== undefined) return known;
+    const counts = [...this.verify.keys()].sort((a, b) => a - b);
+    if (counts.length === 0) return 1;
+    const above = counts.findIndex((count) => count > tokens);
+    const high = above < 0 ? counts.length - 1 : Math.max(above, 1);
+    const [right, left] = [counts[Math.min(high, counts.length - 1)]!, counts[Math.max(high - 1, 0)]!];
+    const [a, b] = [this.verify.get(left)!, this.verify.get(right)!];
+    return left === right ? a : Math.max(a + ((b - a) * (tokens - left)) / (right - left), Math.min(a, b));
+  }
+}
+
+/**
+ * Drafts as long as the next token's chance is worth its time, at the rate of tokens a millisecond that the run has: the expected number of
+ * tokens a cycle over its time is greatest when each draft's expected tokens exceed its time at that very rate (Dinkelbach, 1967).
+ * A draft's chance is that of drafts with a similar probability q, so unsure drafts end a cycle early.
+ */
+export class AdaptiveLength implements DraftLength {
+  private readonly chances = Array.from({ length: CLASSES }, (_, index) => (index + 0.5) / CLASSES);
+  private mean = 0.6;
+  private tokens = 1;
+  private milliseconds: number;
+  private since = 0;
+
+  constructor(private readonly costs: Costs) {
+    this.milliseconds = costs.pass(1);
+  }
+
+  next(): number {
+    if (this.worth([], this.mean) > 0) return MAX_DRAFTED;
+    // Not worth it so far; texts change, so it is tried again at times.
+    return ++this.since % 16 === 0 ? 1 : 0;
+  }
+
+  goOn(drafts: readonly Draft[]): boolean {
+    return drafts.length < MAX_DRAFTED && this.worth(drafts, this.mean) > 0;
+  }
+
+  cut(drafts: readonly Draft[]): number {
+    let [chance, expected, count] = [1, 1, 0];
+    let most = expected - this.rate * this.costs.pass(1);
+    drafts.forEach((draft, index) => {
+      chance *= this.chanceOf(draft);
+      expected += chance;
+      const gain = expected - this.rate * this.costs.pass(index + 2);
+      if (gain > most) [most, count] = [gain, index + 1];
+    });
+    return count;
+  }
+
+  observe({ drafts, drafted, accepted, timings }: CycleReport): void {
+    this.costs.observeVerify(drafts.length + 1, timings.verifyMs);
+    this.costs.observeDrafts(drafted, timings.draftMs);
+    this.costs.observeRest(timings.readbackMs + timings.otherMs);
+    for (const [index, draft] of drafts.slice(0, accepted + 1).entries()) {
+      const hit = index < accepted ? 1 : 0;
+      this.mean += MEMORY * (hit - this.mean);
+      const place = classOf(draft.q);
+      this.chances[place]! += MEMORY * (hit - this.chances[place]!);
+    }
+    const keep = 1 - MEMORY / 2;
+    this.tokens = keep * this.tokens + accepted + 1;
+    this.milliseconds = keep * this.milliseconds + timings.draftMs + timings.verifyMs + timings.readbackMs + timings.otherMs;
+  }
+
+  /** Tokens that another draft of the given chance is expected to bring, less those that its time is worth. */
+  private worth(drafts: readonly Draft[], chance: number): number {
+    const reach = drafts.reduce((product, draft) => product * this.chanceOf(draft), 1);
+    const time = this.costs.draftStep + this.costs.pass(drafts.length + 2) - this.costs.pass(drafts.length + 1);
+    return reach * chance - this.rate * time;
+  }
+
+  private get rate(): number {
+    return this.tokens / this.milliseconds;
+  }
+
+  private chanceOf({ q }: Draft): number {
+    return this.chances[classOf(q)]!;
+  }
+}
+
+const classOf = (q: number): number => Math.min(CLASSES - 1, Math.floor(q * CLASSES));

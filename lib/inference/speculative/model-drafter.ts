@@ -1,0 +1,80 @@
+/** Drafts by a small model. Its own recurrent states are taken back by replay too. */
+import { Context } from "../context";
+import { Random } from "../random";
+import type { RollbackRunner } from "../runner";
+import { best } from "../sampler";
+import type { Draft } from "./acceptance";
+import type { Drafter, DrafterMemory, DraftRequest } from "./drafter";
+import { denseDistribution, drawFrom, penalised, probabilityOf } from "./probability";
+
+export class ModelDrafter implements Drafter {
+  readonly stepwise = true;
+  private readonly context: Context<RollbackRunner>;
+  /** Read tentatively, behind those that the context holds. */
+  private guessed: number[] = [];
+  private random = new Random(0);
+
+  constructor(private readonly runner: RollbackRunner) {
+    this.context = new Context(runner);
+  }
+
+  get memory(): DrafterMemory {
+    const { kvBytes, weightBytes } = this.runner.memory();
+    return { ...this.runner.rollbackMemory(), kvBytes, weightBytes };
+  }
+
+  async begin(prompt: readonly number[], seed: number, { signal, onProgress }: Parameters<Drafter["begin"]>[2]): Promise<void> {
+    this.random = new Random(seed);
+    this.settle([]);
+    if (prompt.length >= this.runner.contextLength) return;
+    await this.context.prefill(prompt, { chunk: this.runner.chunk, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) });
+  }
+
+  async draft(tokens: readonly number[], { count, sampling, goOn }: DraftRequest): Promise<Draft[]> {
+    const { runner, context } = this;
+    const room = Math.min(count, runner.contextLength - tokens.length);
+    if (room <= 0) return [];
+    this.settle(tokens);
+    let news = tokens.slice(context.held.length);
+    // The span has room for the tokens that the last cycle gave and the drafts but the last; more than that is read for good.
+    const most = runner.span - room + 1;
+    while (news.length > most) {
+      const part = news.slice(0, Math.min(runner.chunk, news.length - 1));
+      await context.read(part);
+      news = news.slice(part.length);
+    }
+    const drafts: Draft[] = [];
+    while (drafts.length < room) {
+      const logits = await context.readTentatively(news, { rows: "last", more: true });
+      this.guessed.push(...news);
+      const draft = this.choose(logits, [...tokens, ...drafts.map(({ token }) => token)], sampling);
+      drafts.push(draft);
+      news = [draft.token];
+      if (drafts.length < room && !goOn(drafts)) break;
+    }
+    return drafts;
+  }
+
+  private choose(logits: Float32Array, context: readonly number[], sampling: DraftRequest["sampling"]): Draft {
+    if (sampling.temperature === 0) {
+      const token = best(penalised(logits, context, sampling));
+      return { token, q: probabilityOf(logits, token), distribution: null };
+    }
+    const distribution = denseDistribution(logits, context, sampling);
+    const token = drawFrom(distribution, 1, this.random);
+    return { token, q: distribution[token]!, distribution };
+  }
+
+  /** Keeps those of the tentative tokens that turned out to be so. */
+  private settle(tokens: readonly number[]): void {
+    const { context, guessed, runner } = this;
+    if (runner.tentative === 0) return;
+    let right = 0;
+    while (right < guessed.length && guessed[right] === tokens[context.held.length + right]) right++;
+    context.keep(guessed.splice(0).slice(0, right));
+  }
+
+  dispose(): Promise<void> {
+    return this.runner.dispose();
+  }
+}
