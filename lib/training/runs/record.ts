@@ -135,7 +135,7 @@ function wordsOf(state: RunState, status: z.infer<typeof statusSchema> | undefin
   }
   if (status?.message) return { message: status.message, action: status.action ?? null };
   if ((state === "running" || state === "queued") && ahead > CLOCK_AHEAD) {
-    return { message: `Its machine's clock is ${Math.round(ahead)} s ahead of this one's.`, action: "Set the clocks of both machines by NTP; the run itself is not harmed." };
+    return { message: `Its machine's clock is ${Math.round(ahead / 60)} min ahead of this one's.`, action: "Set the clocks of both machines by NTP; the run itself is not harmed." };
   }
   return { message: null, action: null };
 }

@@ -1,7 +1,7 @@
 /** The ends of log.txt and samples.jsonl. */
 import { z } from "zod";
 import type { FileStat } from "../agent/protocol";
-import type { LogAnswer, Sample, SamplesAnswer } from "../types";
+import type { LogAnswer, Sample } from "../types";
 import type { RunFiles } from "./files";
 import type { RunFileName } from "./names";
 
@@ -29,7 +29,7 @@ export async function readLog(files: RunFiles, run: string, from: number): Promi
 }
 
 /** The newest `limit` samples, oldest first. */
-export async function readSamples(files: RunFiles, run: string, limit = 200): Promise<SamplesAnswer> {
+export async function readSamples(files: RunFiles, run: string, limit = 200): Promise<{ samples: Sample[]; total: number }> {
   const samples: Sample[] = [];
   const tail = new Tail(files, run, "samples.jsonl");
   for await (const lines of tail.lines()) samples.push(...lines.flatMap(sampleOf));
