@@ -6,6 +6,7 @@ import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test, type APIRequestContext } from "@playwright/test";
 import { setPassword } from "@/lib/auth/password.mjs";
+import { violations } from "./lab";
 
 /** A server of its own that listens on all addresses, with a home of its own. */
 const password = "correct horse battery staple";
@@ -154,6 +155,7 @@ test("a visitor signs in, lands where they meant to, stays signed in over a rest
   await page.getByLabel("Password").fill("not the password");
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByText("That is not the password.")).toBeVisible();
+  expect(await violations(page)).toEqual([]);
   await page.getByLabel("Password").fill(password);
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(`${origin}/models?from=link`);
