@@ -100,6 +100,7 @@ class Call:
         self._sent = 0
         self._acknowledged = 0
         self._inputs: "queue.Queue[Optional[bytes]]" = queue.Queue()
+        self._waiting = 0
 
     def event(self, value: object) -> None:
         """Sends a JSON value before the result. Raises Cancelled."""
@@ -125,6 +126,8 @@ class Call:
             self.check()
             if chunk is None:
                 return
+            with self._lock:
+                self._waiting -= len(chunk)
             yield chunk
             self._send({"id": self.ident, "got": len(chunk)})
 
@@ -164,8 +167,12 @@ class Call:
 
     def feed(self, chunk: Optional[bytes]) -> None:
         """Bytes from the server; None ends them."""
-        if self._inputs.qsize() > 64:
-            raise AgentError("bad-request", "More bytes came than were asked for.")
+        if chunk == b"":
+            return
+        with self._lock:
+            self._waiting += len(chunk or b"")
+            if self._waiting > WINDOW_BYTES + CHUNK_BYTES:
+                raise AgentError("bad-request", "More bytes came than were asked for.")
         self._inputs.put(chunk)
 
 

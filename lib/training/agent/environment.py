@@ -213,7 +213,8 @@ class PipProgress:
             return "Building " + building[1], 0, 0
         installing = re.match(r"Installing collected packages: (.*)", line)
         if installing:
-            return "Installing %d packages; this takes a while" % len(installing[1].split(",")), 0, 0
+            names = installing[1].split(", ")
+            return ("Installing " + names[0] if len(names) == 1 else "Installing %d packages; this takes a while" % len(names)), 0, 0
         return None
 
 

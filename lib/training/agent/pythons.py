@@ -60,7 +60,7 @@ def torch_fits(torch: Optional[Dict[str, Any]], gpus: bool) -> bool:
     return torch is not None and numbers_of(str(torch.get("version", ""))) >= TORCH_MINIMUM and (not gpus or bool(torch.get("available")))
 
 
-def choose_python(chosen: Optional[str], gpus: bool, call: Call) -> Dict[str, Any]:
+def choose_python(chosen: Optional[str], gpus: bool, call: Call, try_torch: bool = True) -> Dict[str, Any]:
     """The Python that environments are made from: the user's choice, else the first with a PyTorch that fits, else the first.
 
     Gives what `look_at` gives, and `torch` (null: none that fits). Raises AgentError `python`, `venv`.
@@ -90,7 +90,7 @@ def choose_python(chosen: Optional[str], gpus: bool, call: Call) -> Dict[str, An
             "Install it (Debian, Ubuntu: apt-get install python3-venv), or give this node the path of another Python.",
         )
     for facts in able:
-        torch = torch_of(facts["path"], call) if facts["has_torch"] else None
+        torch = torch_of(facts["path"], call) if try_torch and facts["has_torch"] else None
         if torch_fits(torch, gpus):
             return {**facts, "torch": torch}
     return {**able[0], "torch": None}
@@ -107,6 +107,9 @@ def torch(call: Call, params: Params) -> object:
 
 @op("python")
 def python(call: Call, params: Params) -> object:
-    """The Python that environments are made from, and its PyTorch if that fits. `python`: the user's choice; `gpus`: whether CUDA is needed."""
-    facts = choose_python(params.text("python", None), params.flag("gpus"), call)
+    """The Python that environments are made from, and its PyTorch if that fits. `python`: the user's choice; `gpus`: whether CUDA is needed.
+
+    `torch` false: it is not tried (the import takes seconds), and null.
+    """
+    facts = choose_python(params.text("python", None), params.flag("gpus"), call, params.flag("torch", True))
     return {"path": facts["path"], "version": ".".join(map(str, facts["version"])), "torch": facts["torch"]}

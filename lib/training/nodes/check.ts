@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { diskSchema } from "../agent/protocol";
 import type { AgentConnection } from "../hosts/connection";
-import { asNodeError, cancelledError } from "../hosts/errors";
+import { asNodeError, cancelledError, NodeError } from "../hosts/errors";
 import type { Gpu, NodeCheckStep } from "../types";
 import { gpusOf, slurmSchema } from "./facts";
 import { findEnvironment, torchSchema, type TorchFacts } from "./prepare";
@@ -65,7 +65,7 @@ export async function checkNode(connect: () => Promise<AgentConnection>, { proje
     const environment = await findEnvironment(node, { project, ...options });
     found.prepared = environment !== null;
     // Trying a Python's PyTorch means importing it, which takes its time on a network file system.
-    const params = { gpus: found.gpus.length > 0, ...(node.address.python === null ? {} : { python: node.address.python }) };
+    const params = { gpus: found.gpus.length > 0, torch: !found.prepared, ...(node.address.python === null ? {} : { python: node.address.python }) };
     const answer = await node.ask(pythonSchema, "python", params, { ...options, timeoutMs: 600_000 });
     found.torch = environment ? (environment.torch ?? (await node.ask(torchSchema.nullable(), "torch", { python: environment.python }, { ...options, timeoutMs: 200_000 }))) : answer.torch;
     return { state: "ok", detail: `Python ${answer.version} (${answer.path})${found.prepared ? "; the environment is ready" : ""}` };
@@ -85,7 +85,9 @@ export async function checkNode(connect: () => Promise<AgentConnection>, { proje
     return { state: "ok", detail: node.hello.root };
   });
   await step("slurm", async () => {
-    const slurm = await node.ask(slurmSchema, "slurm", {}, { ...options, timeoutMs: 60_000 });
+    // A node without a working SLURM can be used all the same.
+    const slurm = await node.ask(slurmSchema, "slurm", {}, { ...options, timeoutMs: 60_000 }).catch((error: unknown) => asNodeError(error));
+    if (slurm instanceof NodeError) return { state: "warn", detail: slurm.message, action: slurm.action };
     if (!slurm) return { state: "skipped", detail: "Not there: runs start as processes." };
     return { state: "ok", detail: `SLURM ${slurm.version}, partitions: ${slurm.partitions.join(", ") || "none"}` };
   });
