@@ -42,7 +42,8 @@ export class Nodes {
 
   /** The address to connect to. Throws ServiceError. */
   addressOf(id: string): NodeAddressInput {
-    return writableNode(this.core, id) as NodeAddressInput;
+    const row = writableNode(this.core, id);
+    return { ...row, root: row.kind === "local" ? this.core.home : row.root } as NodeAddressInput;
   }
 
   add(wanted: AddNode): TrainingNode {
@@ -168,10 +169,10 @@ export class Nodes {
   linkChanged(id: string): void {
     if (this.core.links.stateOf(id).state === "connected") {
       markSeen(this.core.db, id, now());
-      void this.learn(id, false).then(
-        () => this.changed(id),
-        () => undefined,
-      );
+      // It may be removed meanwhile.
+      void this.learn(id, false)
+        .then(() => this.changed(id))
+        .catch(() => undefined);
     }
     this.changed(id);
   }
