@@ -4,71 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-import re
 import signal
 import subprocess
 import threading
 import time
 from typing import Any, Dict, Iterator, List
 
-from . import slurm
+from . import slurm, slurm_follow
 from .core import AgentError, Call, Params, inside, liveness_probe, op, root
 from .identity import family_of, identity_of, liveness, process_start
-
-RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+from .run_folder import RUN_ID, launch_of, read_object, replace_object, run_folder, said_last, write_status
 
 # Seconds in which the runner must have said that it runs, has ended after its last status, and a killed one is gone.
 START_SECONDS = 25.0
 END_SECONDS = 8.0
 KILL_SECONDS = 10.0
-
-# What a new status keeps of the one before it.
-_KEPT = ("step", "steps", "tokens", "stage", "stage_name", "phase", "phase_index", "phases")
-
-
-def run_folder(run: str) -> str:
-    """The run directory of an id. Raises AgentError."""
-    if not RUN_ID.fullmatch(run):
-        raise AgentError("bad-request", "%r is not the id of a run." % run)
-    folder = inside("runs/" + run)
-    if not os.path.isdir(folder):
-        raise AgentError("not-found", "The run %s is not on this node." % run, "Reload the page.")
-    return folder
-
-
-def read_object(path: str) -> Dict[str, Any]:
-    """A JSON object, or an empty one where there is none."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def replace_object(path: str, value: Dict[str, Any]) -> None:
-    """Writes JSON by rename, so that readers see the old object or the new one."""
-    part = os.path.join(os.path.dirname(path), ".%s.agent" % os.path.basename(path))
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-
-
-def write_status(folder: str, state: str, kind: str, **fields: Any) -> None:
-    """status.json as the launcher writes it: before the runner starts, and after a runner that could not."""
-    path = os.path.join(folder, "status.json")
-    before = read_object(path)
-    kept = {name: before[name] for name in _KEPT if name in before}
-    replace_object(path, {"state": state, "updated": time.time(), "launcher": kind, **kept, **fields})
 
 
 @contextlib.contextmanager
@@ -80,21 +31,11 @@ def _alone(folder: str) -> Iterator[None]:
         yield
 
 
-def launch_of(folder: str) -> Dict[str, Any]:
-    return read_object(os.path.join(folder, "launch.json"))
-
-
 def liveness_of_launches(launches: Dict[str, Dict[str, Any]]) -> Dict[str, str]:
     """Whether runs live, by run id; SLURM is asked once for all."""
-    jobs = {run: launch.get("job_id") for run, launch in launches.items() if launch.get("kind") == "slurm"}
-    queue = slurm.queued_jobs() if jobs else {}
-    found = {}
-    for run, launch in launches.items():
-        if run in jobs:
-            found[run] = "unknown" if queue is None else "alive" if jobs[run] in queue else "gone"
-        else:
-            found[run] = liveness(launch)
-    return found
+    jobs = {run: record for run, record in launches.items() if record.get("kind") == "slurm"}
+    found = {run: liveness(record) for run, record in launches.items() if run not in jobs}
+    return {**found, **(slurm_follow.follow(jobs) if jobs else {})}
 
 
 liveness_probe(liveness_of_launches)
@@ -121,13 +62,13 @@ def launch(call: Call, params: Params) -> object:
     if not os.access(python, os.X_OK):
         raise AgentError("launch-failed", "There is no Python at %s." % python, "Prepare this node again.")
     with _alone(folder):
-        if not _has_ended(run, folder):
+        if not _has_ended(folder):
             raise AgentError("run-busy", "This run is running already.", "Stop it first, or wait until it has ended.")
         if launcher.get("kind") == "slurm":
             options = slurm.options_of(launcher)
             write_status(folder, "queued", "slurm")
             try:
-                job = slurm.submit(call, folder, options, [python, folder, root(), shipped, trainer])
+                job = slurm.submit(folder, options, [python, folder, root(), shipped, trainer])
             except AgentError as error:
                 write_status(folder, "failed", "slurm", message=error.message, action=error.action, code=error.code)
                 raise
@@ -138,23 +79,28 @@ def launch(call: Call, params: Params) -> object:
         return _start(folder, launcher, python, trainer, shipped)
 
 
-def _has_ended(run: str, folder: str) -> bool:
-    """Whether nothing of an earlier launch runs; one whose status is final is waited for, it ends by itself."""
+def _has_ended(folder: str) -> bool:
+    """Whether nothing of an earlier launch runs; one that has stopped is waited for, it ends by itself."""
     deadline = time.monotonic() + END_SECONDS
-    while liveness_of_launches({run: launch_of(folder)})[run] == "alive":
+    while _lives_now(launch_of(folder)):
         state = read_object(os.path.join(folder, "status.json")).get("state")
-        if state in ("queued", "running") or time.monotonic() > deadline:
+        if state == "running" or time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.2)
     return True
+
+
+def _lives_now(record: Dict[str, Any]) -> bool:
+    if record.get("kind") != "slurm":
+        return liveness(record) == "alive"
+    return slurm.lives(record["job_id"])
 
 
 def _start(folder: str, launcher: Dict[str, Any], python: str, trainer: str, shipped: str) -> Dict[str, Any]:
     """The runner as a process of its own session, that outlives the agent."""
     argv = [python, "-m", "mambascope_trainer", "job", "--run", folder, "--root", root(), "--shipped", shipped]
     environment = {**os.environ, "PYTHONPATH": trainer, **_visible(launcher.get("gpus", "all"))}
-    log = os.path.join(folder, "runner.log")
-    with open(log, "ab") as output:
+    with open(os.path.join(folder, "runner.log"), "ab") as output:
         begin = output.tell()
         try:
             child = subprocess.Popen(
@@ -168,10 +114,7 @@ def _start(folder: str, launcher: Dict[str, Any], python: str, trainer: str, shi
     status = os.path.join(folder, "status.json")
     while read_object(status).get("state") == "queued" and time.monotonic() < deadline:
         if child.poll() is not None and read_object(status).get("state") == "queued":
-            with open(log, "rb") as output:
-                output.seek(begin)
-                said = output.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-            _failed(folder, "The run ended before it began%s" % (": " + said[-1] if said else "."))
+            _failed(folder, "The run ended before it began: %s." % said_last(folder, begin))
         time.sleep(0.05)
     # Nobody else takes note of its end, and without that it would stay in the table of processes.
     threading.Thread(target=child.wait, daemon=True).start()
@@ -227,6 +170,9 @@ def kill(call: Call, params: Params) -> object:
     folder, record = _running(params)
     if record["kind"] == "slurm":
         slurm.cancel(call, record["job_id"])
+        deadline = time.monotonic() + KILL_SECONDS
+        while slurm.lives(record["job_id"]) and time.monotonic() < deadline:
+            time.sleep(0.5)
     else:
         _kill_family(record["pid"], record["pid_start"])
     status = read_object(os.path.join(folder, "status.json"))
@@ -249,14 +195,6 @@ def _kill_family(pid: int, start: str) -> None:
                 os.kill(member, signal.SIGKILL)
         time.sleep(0.05)
     raise AgentError("kill-failed", "Processes of the run do not end.", "Look at the node: a disk or a GPU may not answer.")
-
-
-@op("job_states")
-def job_states(call: Call, params: Params) -> object:
-    """What SLURM says of runs, by run id: {"state", "reason", "start"} of their jobs; null where SLURM knows nothing."""
-    launches = {run: launch_of(run_folder(run)) for run in params.texts("runs")}
-    jobs = {run: record["job_id"] for run, record in launches.items() if record.get("kind") == "slurm"}
-    return {run: state for run, state in slurm.states_of(call, jobs).items()}
 
 
 @op("gpu_use")

@@ -81,7 +81,7 @@ def _is_silent(done: Finished) -> bool:
     return done.code != 0 and bool(re.search(r"[Uu]nable to contact|[Cc]onnection refused|timed out|Communication|not responding|configuration source", done.err))
 
 
-def submit(call: Call, folder: str, options: List[str], arguments: List[str]) -> int:
+def submit(folder: str, options: List[str], arguments: List[str]) -> int:
     """Submits a run; the job's id. Raises AgentError `slurm-refused`, `slurm-silent`, `slurm-missing`."""
     script = os.path.join(folder, "job.sh")
     with open(script, "w", encoding="utf-8") as file:
@@ -100,10 +100,10 @@ def submit(call: Call, folder: str, options: List[str], arguments: List[str]) ->
     return int(match[1])
 
 
-def queued_jobs() -> Optional[Dict[int, Dict[str, Any]]]:
+def queued_jobs() -> Optional[Dict[int, Dict[str, str]]]:
     """The user's jobs that wait or run, by id; None if SLURM does not answer."""
     try:
-        done = _run(["squeue", "--noheader", "--states=all", "--user=" + getpass.getuser(), "--format=%A|%T|%r|%S"])
+        done = _run(["squeue", "--noheader", "--states=all", "--user=" + getpass.getuser(), "--format=%A|%T|%r"])
     except AgentError:
         return None
     if done.code != 0:
@@ -111,46 +111,43 @@ def queued_jobs() -> Optional[Dict[int, Dict[str, Any]]]:
     found = {}
     for line in done.out.splitlines():
         fields = line.strip().split("|")
-        if len(fields) == 4 and fields[0].isdigit() and fields[1] not in _ENDED:
-            found[int(fields[0])] = {"state": fields[1], "reason": fields[2], "start": fields[3]}
+        if len(fields) == 3 and fields[0].isdigit() and fields[1] not in _ENDED:
+            found[int(fields[0])] = {"state": fields[1], "reason": fields[2]}
     return found
 
 
-def states_of(call: Call, jobs: Dict[str, int]) -> Dict[str, Optional[Dict[str, Any]]]:
-    """What SLURM says of jobs: those in its queue, then those that it still remembers. Raises AgentError `slurm-silent`."""
-    queue = queued_jobs() if jobs else {}
-    if queue is None:
-        raise silent("squeue failed")
-    return {run: queue.get(job) or _remembered(call, job) for run, job in jobs.items()}
-
-
-def _remembered(call: Call, job: int) -> Optional[Dict[str, Any]]:
-    """An ended job: the controller knows it for minutes, the accounting (where there is one) for good."""
-    done = _run(["scontrol", "--oneliner", "show", "job", str(job)], call)
-    if done.code == 0:
-        fields = dict(word.partition("=")[::2] for word in done.out.split())
-        if "JobState" in fields:
-            return {"state": fields["JobState"], "reason": fields.get("Reason", ""), "start": fields.get("StartTime", "")}
+def state_of_ended(job: int) -> Optional[str]:
+    """How a job ended, in SLURM's word: the controller knows it for minutes, the accounting (where there is one) for good."""
     try:
-        done = _run(["sacct", "--noheader", "--parsable2", "--allocations", "--jobs=%d" % job, "--format=State,Reason,Start"], call)
+        done = _run(["scontrol", "--oneliner", "show", "job", str(job)])
+        found = re.search(r"(?:^|\s)JobState=(\w+)", done.out) if done.code == 0 else None
+        if found:
+            return found[1]
+        done = _run(["sacct", "--noheader", "--parsable2", "--allocations", "--jobs=%d" % job, "--format=State"])
     except AgentError:
         return None
-    fields_of_first = done.out.strip().splitlines()[0].split("|") if done.code == 0 and done.out.strip() else []
-    if len(fields_of_first) != 3:
-        return None
-    state, reason, start = fields_of_first
-    return {"state": state.split()[0], "reason": reason, "start": start}
+    found = re.match(r"\w+", done.out) if done.code == 0 else None
+    return found[0] if found else None
+
+
+def lives(job: int) -> bool:
+    """Whether a job waits or runs at this moment. Raises AgentError `slurm-silent`."""
+    return job in _queue_now()
+
+
+def _queue_now() -> Dict[int, Dict[str, str]]:
+    queue = queued_jobs()
+    if queue is None:
+        raise silent("squeue failed")
+    return queue
 
 
 def stop(call: Call, job: int) -> bool:
     """Asks a running job to checkpoint; a waiting one is taken from the queue, and True is given."""
-    queue = queued_jobs()
-    if queue is None:
-        raise silent("squeue failed")
-    if queue.get(job, {}).get("state") == "PENDING":
+    if _queue_now().get(job, {}).get("state") == "PENDING":
         # Only if it still waits: it may start at this moment.
         _signal(call, ["--state=PENDING", str(job)])
-        if job not in (queued_jobs() or {job: {}}):
+        if not lives(job):
             return True
     _signal(call, ["--batch", "--signal=TERM", str(job)])
     return False
@@ -164,5 +161,6 @@ def cancel(call: Call, job: int) -> None:
 
 def _signal(call: Call, arguments: List[str]) -> None:
     done = _run(["scancel", *arguments], call)
-    if done.code != 0 and "Invalid job id" not in done.err and "already completing" not in done.err:
+    # A job that has ended meanwhile needs no signal.
+    if done.code != 0 and not re.search("Invalid job id|already completing|No active jobs", done.err):
         raise silent(_said(done))

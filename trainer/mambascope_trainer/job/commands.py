@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from ..run.supervised import ERROR_FILE, JOB
 from .plan import Job, Places, Step
 
 PACKAGE = "mambascope_trainer"
+
+#: Seconds before a SLURM job's end that count as near: it is warned a little earlier than the dashboard asks for.
+NEAR = 240
 
 #: Seconds that torchrun gives its processes to checkpoint after a signal.
 SHUTDOWN = 900
@@ -39,7 +43,7 @@ class Command:
         hosts = int(environment.get("SLURM_JOB_NUM_NODES", "1")) if job.launcher.kind == "slurm" else 1
         gpus = count_gpus(environment) if step.processes == "gpu" else 0
         processes = max(1, gpus) if step.processes == "gpu" else step.processes
-        self.hosts = hosts if step.processes != 1 else 1
+        self.hosts = hosts if step.argv[0] == "train" else 1
         self.torchrun = self.hosts > 1 or processes > 1
         restarts = "3" if job.launcher.kind == "slurm" else "0"
         if self.hosts > 1:
@@ -97,6 +101,19 @@ def _first_host(nodes: str) -> str:
     except OSError:
         return socket.gethostname()  # node names that are not host names
     return first
+
+
+def nears_time_limit(environment: Mapping[str, str]) -> bool:
+    """Whether this is a SLURM job with little time left: then the signal that ended it was its warning."""
+    if "SLURM_JOB_ID" not in environment:
+        return False
+    argv = ["squeue", "--noheader", f"--jobs={environment['SLURM_JOB_ID']}", "--format=%e"]
+    try:
+        variables = {**environment, "SLURM_TIME_FORMAT": "%s"}
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20, env=variables)
+        return float(done.stdout.strip() or "inf") - time.time() < NEAR
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return False
 
 
 def _cores() -> int:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ..errors import MambascopeError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 
 
@@ -55,7 +55,7 @@ class SlurmLauncher(_Strict):
 
 
 class Job(_Strict):
-    """job.json; the dashboard's schema is lib/training/launchers/job.ts."""
+    """job.json; the dashboard's schema is in lib/training/types.ts."""
 
     version: Literal[1]
     id: RunId

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import MambascopeError
 from ..files import file_error, replace_text
-from .commands import Command
+from .commands import Command, nears_time_limit
 from .identity import children, descendants, own_identity
 from .lock import RunLock
 from .plan import Job, Places, Step, read_job
@@ -61,6 +61,7 @@ class Runner:
         job = read_job(self.folder / "job.json")
         self.status.fields |= {"launcher": job.launcher.kind, "phases": len(job.steps)}
         self.status.reserve()
+        self.status.listen()  # how far an earlier runner came
         done = self._done(job)
         for index, step in enumerate(job.steps):
             self.status.fields |= {"phase": step.name, "phase_index": index}
@@ -154,9 +155,15 @@ class Runner:
         except (OSError, ValueError):
             error = None
         if error is None and (self.signals or (code == 0 and self._stopped_itself())):
-            hard = self.signals > 1
-            return "stopped", {"message": "Ended at once: resume goes on from the last checkpoint."} if hard else {}
+            return "stopped", self._why_stopped()
         return "failed", error or self._guess(step, code).to_json()
+
+    def _why_stopped(self) -> dict[str, Any]:
+        if self.signals > 1:
+            return {"message": "It was ended at once.", "action": "Resume it: it goes on from the last checkpoint."}
+        if nears_time_limit(os.environ):
+            return {"message": "The job neared its time limit.", "action": "Resume it: it goes on where it stopped."}
+        return {}
 
     def _guess(self, step: Step, code: int) -> MambascopeError:
         """What a step that gave no error failed by."""
