@@ -12,10 +12,10 @@ type StripEditorProps = {
   /** Layers that no mixer set holds cannot be replaced. */
   replaceable: readonly boolean[];
   selected: number;
-  /** Heights of the bars over the cells, 0..1; null: not known (yet). */
-  bars: readonly (number | null)[];
+  /** Heights of the bars over the cells, 0..1; null: not known (yet). Left out: there are no bars. */
+  bars?: readonly (number | null)[];
   /** What the bar of a layer stands for, such as `sensitivity 0.12 nat/token`. */
-  describeBar: (layer: number) => string;
+  describeBar?: (layer: number) => string;
   onSelect: (layer: number) => void;
   onPaint: (first: number, last: number, kind: Kind) => void;
 };
@@ -108,7 +108,7 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
         const within = layer >= first && layer <= last;
         const painted = drag && within ? drag.kind === "mamba" && replaceable[layer] === true : !isAttentionLayer(spec);
         const fixed = replaceable[layer] !== true && isAttentionLayer(spec);
-        const value = bars[layer] ?? null;
+        const value = bars?.[layer] ?? null;
         return (
           <button
             key={layer}
@@ -119,18 +119,20 @@ export function StripEditor({ label, pattern, replaceable, selected, bars, descr
             aria-pressed={painted}
             aria-disabled={fixed || undefined}
             aria-current={layer === selected ? "true" : undefined}
-            title={`Layer ${layer}: ${describeLayer(spec)}${fixed ? " (no set has a Mamba mixer for it)" : ""}\n${describeBar(layer)}`}
+            title={`Layer ${layer}: ${describeLayer(spec)}${fixed ? " (no set has a Mamba mixer for it)" : ""}${describeBar ? `\n${describeBar(layer)}` : ""}`}
             onPointerDown={(event) => begin(event, layer)}
             // Assistive technology clicks without a pointer.
             onClick={(event) => event.detail === 0 && onPaint(layer, layer, kindOf(layer))}
             onFocus={() => !moving.current && layer !== selected && !drag && move({ focus: layer, anchor: layer })}
             className="group grid min-w-0 gap-1 rounded-[4px] outline-offset-1"
           >
-            <span aria-hidden className="flex h-7 items-end rounded-[2px] bg-sunken">
-              {value !== null && (
-                <span className={`w-full rounded-[2px] ${painted ? "bg-mamba/70" : "bg-ink-3/60"}`} style={{ height: `${Math.max(4, 100 * Math.min(1, value))}%` }} />
-              )}
-            </span>
+            {bars && (
+              <span aria-hidden className="flex h-7 items-end rounded-[2px] bg-sunken">
+                {value !== null && (
+                  <span className={`w-full rounded-[2px] ${painted ? "bg-mamba/70" : "bg-ink-3/60"}`} style={{ height: `${Math.max(4, 100 * Math.min(1, value))}%` }} />
+                )}
+              </span>
+            )}
             <span
               aria-hidden
               className={`h-8 rounded-[3px] transition-[background-color] duration-100 group-hover:brightness-110 ${painted ? "bg-mamba" : "bg-attention"} ${fixed ? "opacity-55" : ""} ${

@@ -242,11 +242,11 @@ function ObjectInput({ id, value, invalid, describedBy, onChange, onClear }: Inp
   return (
     <textarea
       id={id}
-      rows={typed === null && value == null ? 1 : 6}
+      rows={typed === null && (value === null || value === undefined) ? 1 : 6}
       spellCheck={false}
       aria-invalid={invalid || wrong}
       aria-describedby={describedBy}
-      value={typed ?? (value == null ? "" : JSON.stringify(value, null, 1))}
+      value={typed ?? (value === null || value === undefined ? "" : JSON.stringify(value, null, 1))}
       placeholder="{ }"
       onChange={(event) => {
         const text = event.target.value;

@@ -41,11 +41,14 @@ export function FieldRow({ field, own, inherited, problems }: FieldRowProps) {
             {capital(message)}
           </p>
         ))}
-        {field.description && <p className="text-ink-3">{field.description}.</p>}
+        {field.description && <p className="text-ink-3">{sentence(field.description)}</p>}
       </div>
     </div>
   );
 }
+
+/** With a full stop, unless it has an end. */
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -24,6 +24,8 @@ type State = {
   readonly history: History<Draft>;
   /** Whether the copy in the browser's storage was looked for. */
   readonly restored: boolean;
+  /** Why the form is not what the address asked for. */
+  readonly problem: { readonly message: string; readonly action: string } | null;
   /** Stage of a pipeline whose own fields are shown; null: what all share. */
   readonly stage: number | null;
   /** The field that was changed last, and when: changes of one field in a row are one step of undo. */
@@ -50,7 +52,7 @@ export function presetDraft(id: string, held?: Draft): Draft {
   };
 }
 
-export const useDraft = create<State>(() => ({ history: begin(presetDraft(DEFAULT_PRESET)), restored: false, stage: null, last: { what: "", time: 0 } }));
+export const useDraft = create<State>(() => ({ history: begin(presetDraft(DEFAULT_PRESET)), restored: false, problem: null, stage: null, last: { what: "", time: 0 } }));
 
 export const currentDraft = (): Draft => useDraft.getState().history.present;
 
@@ -67,7 +69,7 @@ export function changeDraft(part: Partial<Draft>, what: string): void {
 
 /** Replaces the whole form by a preset or a copy of a run. Can be undone. */
 export function openDraft(draft: Draft): void {
-  useDraft.setState(({ history }) => ({ history: record(history, draft), stage: null, last: { what: "", time: 0 } }));
+  useDraft.setState(({ history }) => ({ history: record(history, draft), problem: null, stage: null, last: { what: "", time: 0 } }));
 }
 
 /** The document's place of a field: in the chosen stage, or in what all share. */
@@ -93,6 +95,7 @@ export function setLauncher(launcher: Launcher): void {
   changeDraft({ launcher }, "launcher");
 }
 
+export const setProblem = (problem: State["problem"]): void => useDraft.setState({ problem });
 export const showStage = (stage: number | null): void => useDraft.setState({ stage });
 export const undoDraft = (): void => useDraft.setState(({ history }) => ({ history: undo(history), last: { what: "", time: 0 } }));
 export const redoDraft = (): void => useDraft.setState(({ history }) => ({ history: redo(history), last: { what: "", time: 0 } }));

@@ -1,11 +1,11 @@
 "use client";
 
 import { useSearchParams } from "next/navigation";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import { findPreset } from "@/lib/training/config/presets";
 import { nodeIdPattern, runDetailSchema, runIdPattern } from "@/lib/training/types";
 import { ask, explain, runPath } from "../api";
-import { DEFAULT_PRESET, keepCopies, openDraft, presetDraft, startWith, storedDraft, useDraft, type Draft } from "./draft";
+import { DEFAULT_PRESET, keepCopies, openDraft, presetDraft, setProblem, startWith, storedDraft, useDraft, type Draft } from "./draft";
 
 /** Fills the form from the address (`?preset=` or `?from=node:run`) or from the copy that a reload left; keeps the address up to date. */
 export function useStart(): { problem: { message: string; action: string } | null; loading: boolean } {
@@ -13,7 +13,7 @@ export function useStart(): { problem: { message: string; action: string } | nul
   const preset = search.get("preset");
   const from = search.get("from");
   const restored = useDraft((state) => state.restored);
-  const [problem, setProblem] = useState<{ message: string; action: string } | null>(null);
+  const problem = useDraft((state) => state.problem);
   const written = useRef<string | null>(null);
 
   useEffect(() => keepCopies(), []);
