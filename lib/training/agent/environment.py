@@ -201,7 +201,7 @@ class PipProgress:
         amount = re.match(r"Progress (\d+) of (\d+)", line)
         if amount and self._what:
             return self._what, float(amount[1]), float(amount[2])
-        collecting = re.match(r"Collecting ([A-Za-z0-9_.-]+)", line)
+        collecting = re.match(r"Collecting ([A-Za-z0-9_.-]+)", line) or re.match(r"Processing (?:\S*/)?([A-Za-z0-9_.]+?)-\d", line)
         if collecting:
             return "Finding " + collecting[1], 0, 0
         loading = re.match(r"\s*(Downloading|Using cached) (?:\S*/)?([A-Za-z0-9_.]+?)-\d\S* \(([^)]*)\)", line)

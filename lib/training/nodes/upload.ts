@@ -10,12 +10,15 @@ import { cancelledError, NodeError } from "../hosts/errors";
 import type { SentFile } from "./trainer-files";
 
 export type Progress = { phase: string; message: string; done: number; total: number };
-export type UploadOptions = { signal?: AbortSignal; onProgress?: (progress: Progress) => void };
+export type UploadOptions = {
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  /** One part is one upload: what came whole stays when the next is interrupted. */
+  partBytes?: number;
+};
 
 const missingSchema = z.object({ missing: z.array(z.string()) });
 const createdSchema = z.object({ created: z.boolean() });
-// One part is one upload: what came whole stays when the next is interrupted.
-const partBytes = 256 * 1024 * 1024;
 const reportBytes = 1024 * 1024;
 
 /** Sends files whose contents are at hand into a folder that appears whole. False if it was there already. */
@@ -28,7 +31,7 @@ export async function sendNew(node: AgentConnection, folder: string, files: read
  * Sends those of a folder's files that the node lacks or has differently. `folder` is under the node's root.
  * Rejects with NodeError, `checksum` if a file changes meanwhile. Tells how many bytes went.
  */
-export async function sendMissing(node: AgentConnection, local: string, folder: string, files: readonly SentFile[], label: string, { signal, onProgress }: UploadOptions = {}): Promise<number> {
+export async function sendMissing(node: AgentConnection, local: string, folder: string, files: readonly SentFile[], label: string, { signal, onProgress, partBytes = 256 * 1024 * 1024 }: UploadOptions = {}): Promise<number> {
   const listing = signal ? { signal, timeoutMs: 0 } : { timeoutMs: 0 };
   const { missing } = await node.ask(missingSchema, "missing", { path: folder, files }, listing);
   const wanted = files.filter(({ name }) => missing.includes(name));
@@ -37,7 +40,7 @@ export async function sendMissing(node: AgentConnection, local: string, folder: 
   let told = -reportBytes;
   const tell = () => onProgress?.({ phase: "upload", message: `Sending ${label}`, done, total });
   if (total > 0) tell();
-  for (const part of partsOf(wanted)) {
+  for (const part of partsOf(wanted, partBytes)) {
     const input = async function* () {
       for (const { name } of part) {
         for await (const chunk of createReadStream(path.join(/* turbopackIgnore: true */ local, name), { highWaterMark: 256 * 1024 })) {
@@ -57,11 +60,12 @@ export async function sendMissing(node: AgentConnection, local: string, folder: 
   return total;
 }
 
-function partsOf(files: readonly SentFile[]): SentFile[][] {
+/** Files in their order, in parts of at most so many bytes; a larger file is a part by itself. */
+function partsOf(files: readonly SentFile[], most: number): SentFile[][] {
   const parts: SentFile[][] = [];
   let held = Infinity;
   for (const file of files) {
-    if (held + file.size > partBytes) {
+    if (held + file.size > most) {
       parts.push([]);
       held = 0;
     }
