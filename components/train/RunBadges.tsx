@@ -1,6 +1,7 @@
 "use client";
 
 import { useBundles } from "@/components/bundles";
+import { formatCount } from "@/components/ui/format";
 import { Icon } from "@/components/ui/Icon";
 import { LayerStrip } from "@/components/ui/LayerStrip";
 import { ProgressBar } from "@/components/ui/ProgressBar";
@@ -50,6 +51,7 @@ export function RunProgress({ run }: { run: RunSummary }) {
       </div>
     );
   }
+  if (state === "finished") return <p className="tabular text-xs text-ink-2">{formatCount(steps)} steps</p>;
   const other = phase !== null && phase !== "train" && isActive(state);
   return (
     <div className="grid gap-1">

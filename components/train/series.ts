@@ -1,7 +1,8 @@
 /** A run's measures as series: axes, smoothing, merging of what arrives with what is there, time left. Pure. */
 
 /**
- * One measure of one kind of line. All arrays have the same length, `step` strictly ascends. Where the server thinned a long run,
+ * One measure of one kind of line. All arrays have the same length, `step` never falls (an evaluation after a
+ * stage and the one before the next share theirs). Where the server thinned a long run,
  * an entry stands for `lines` lines of the file, else for one.
  */
 export type Series = {

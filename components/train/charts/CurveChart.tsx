@@ -23,6 +23,8 @@ export type Line = {
   readonly colour: string;
   readonly dash?: string;
   readonly dots?: boolean;
+  /** Never smoothed, as what is set rather than measured. */
+  readonly exact?: boolean;
   readonly curve: Curve;
   readonly origin: number;
 };
@@ -38,6 +40,8 @@ type CurveChartProps = {
   lines: readonly Line[];
   view: ChartView;
   onZoom: (zoom: Range | null) => void;
+  /** The axis without a zoom, where several charts share it; else that of the lines. */
+  extent?: Range | null;
   /** Places where stages begin. */
   marks?: readonly Mark[];
   /** A value that a linear axis always shows. */
@@ -48,14 +52,14 @@ type CurveChartProps = {
 };
 
 /** Curves over steps, tokens or time: raw ones faint behind their moving averages, zoomed by dragging, read by pointing or by keys. */
-export const CurveChart = memo(function CurveChart({ title, unit, description, name, lines, view, onZoom, marks = [], floor = null, loggable = true, empty }: CurveChartProps) {
+export const CurveChart = memo(function CurveChart({ title, unit, description, name, lines, view, onZoom, extent = null, marks = [], floor = null, loggable = true, empty }: CurveChartProps) {
   const [measure, width] = useWidth();
   const clip = useId().replaceAll(":", "");
   const { axis, smoothing, zoom } = view;
   const log = view.log && loggable;
   const tracks = useMemo(() => lines.map((line): Track => trackOf(line, axis, smoothing)), [lines, axis, smoothing]);
   const whole = useMemo(() => wholeRange(tracks), [tracks]);
-  const range = zoom ?? whole;
+  const range = zoom ?? extent ?? whole;
   const plot = plotOf(width, HEIGHT);
   const domain = useMemo(() => (range ? valueDomain(tracks.map(({ places, values }) => ({ places, values })), range, log, floor) : null), [tracks, range, log, floor]);
   const table = useMemo(() => curvesTable(tracks, axis, 60), [tracks, axis]);
@@ -97,8 +101,8 @@ export const CurveChart = memo(function CurveChart({ title, unit, description, n
 });
 
 function trackOf(line: Line, axis: ChartView["axis"], smoothing: number): Track {
-  const { curve, dots } = line;
-  const smoothed = !dots && smoothing > 0 && curve.step.length > 2;
+  const { curve, dots, exact } = line;
+  const smoothed = !dots && !exact && smoothing > 0 && curve.step.length > 2;
   return { line, places: axisPlaces(curve, axis, line.origin), raw: curve.value, values: smoothed ? smooth(curve.value, curve.lines, smoothing) : curve.value, smoothed };
 }
 
@@ -134,7 +138,7 @@ function Curves({ tracks, plot, range, domain, log, clip }: CurvesProps) {
               <path d={curvePath(places, values, x, y, range)} stroke={colour} strokeOpacity={dots ? 0.55 : 1} strokeWidth={dots ? 1.25 : 1.75} strokeDasharray={dash || undefined} />
               {places.slice(begin, end).map((place, index) => {
                 const height = y(values[begin + index] as number);
-                return Number.isFinite(height) ? <circle key={place} cx={x(place)} cy={height} r={2.6} fill={colour} stroke="var(--surface)" strokeWidth={0.75} /> : null;
+                return Number.isFinite(height) ? <circle key={begin + index} cx={x(place)} cy={height} r={2.6} fill={colour} stroke="var(--surface)" strokeWidth={0.75} /> : null;
               })}
             </g>
           );

@@ -30,11 +30,12 @@ export function RunCharts({ name, series, layers, origin, stages, view, onView }
   const names = useMemo(() => [name], [name]);
   const marks = useMemo(() => markPlaces(stages, longest(series), view.axis, origin), [stages, series, view.axis, origin]);
   const rows = useMemo(() => layerCurves(layers), [layers]);
+  const extent = useMemo(() => extentOf(series, view.axis, origin), [series, view.axis, origin]);
 
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-4 xl:grid-cols-2">
       {plan.map((chart) => (
-        <PlanChart key={chart.id} chart={chart} series={series} origin={origin} name={names} view={view} onZoom={onZoom} marks={marks} theme={theme} />
+        <PlanChart key={chart.id} chart={chart} series={series} origin={origin} name={names} view={view} onZoom={onZoom} extent={extent} marks={marks} theme={theme} />
       ))}
       {rows.length > 0 && (
         <div className="min-w-0 xl:col-span-2">
@@ -45,22 +46,23 @@ export function RunCharts({ name, series, layers, origin, stages, view, onView }
   );
 }
 
-type PlanChartProps = { chart: PlannedChart; series: ReadonlyMap<SeriesKey, Curve>; origin: number; name: readonly string[]; view: ChartView; onZoom: (zoom: Range | null) => void; marks: readonly Mark[]; theme: "light" | "dark" };
+type PlanChartProps = { chart: PlannedChart; series: ReadonlyMap<SeriesKey, Curve>; origin: number; name: readonly string[]; view: ChartView; onZoom: (zoom: Range | null) => void; extent: Range | null; marks: readonly Mark[]; theme: "light" | "dark" };
 
-function PlanChart({ chart, series, origin, name, view, onZoom, marks, theme }: PlanChartProps): ReactNode {
-  const lines = useMemo(() => chart.lines.flatMap((line, index): Line[] => drawn(line, index, series.get(line.key), origin, theme)), [chart, series, origin, theme]);
-  return <CurveChart title={chart.title} unit={chart.unit} name={name} lines={lines} view={view} onZoom={onZoom} marks={marks} floor={chart.floor} loggable={chart.loggable} />;
+function PlanChart({ chart, series, origin, name, view, onZoom, extent, marks, theme }: PlanChartProps): ReactNode {
+  const lines = useMemo(() => chart.lines.flatMap((line, index): Line[] => drawn(line, index, series.get(line.key), origin, theme, chart.exact)), [chart, series, origin, theme]);
+  return <CurveChart title={chart.title} unit={chart.unit} name={name} lines={lines} view={view} onZoom={onZoom} extent={extent} marks={marks} description={chart.note} floor={chart.floor} loggable={chart.loggable} />;
 }
 
 /** Training in the accent's colour, evaluation as dots in the text's, the teacher dashed; what else there is has colours of its own. */
-function drawn(line: PlannedLine, index: number, curve: Curve | undefined, origin: number, theme: "light" | "dark"): Line[] {
+function drawn(line: PlannedLine, index: number, curve: Curve | undefined, origin: number, theme: "light" | "dark", exact: boolean): Line[] {
   if (!curve) return [];
   const { key: id, label, kind, measure } = line;
   const other = lineLook(index, theme);
   const dots = kind === "eval";
-  if (measure === "teacher_ce") return [{ id, label, curve, origin, dots, colour: dots ? "var(--ink-3)" : other.colour, ...(dots ? {} : { dash: "5 3" }) }];
-  if (measure.includes(".")) return [{ id, label, curve, origin, dots, ...other }];
-  return [{ id, label, curve, origin, dots, colour: dots ? "var(--ink)" : "var(--accent)" }];
+  const shared = { id, label, curve, origin, dots, exact };
+  if (measure === "teacher_ce") return [{ ...shared, colour: "var(--ink-3)", ...(dots ? {} : { dash: "5 3" }) }];
+  if (measure.includes(".")) return [{ ...shared, ...other }];
+  return [{ ...shared, colour: dots ? "var(--ink)" : "var(--accent)" }];
 }
 
 function alike(one: Curve | undefined, other: Curve | undefined): boolean {
@@ -78,6 +80,16 @@ function markPlaces(stages: readonly StageMark[], curve: Curve | null, axis: Cha
     const place = axis === "step" ? step : places[nearest(curve.step, step)];
     return step > 0 && place !== undefined && step <= (curve.step.at(-1) ?? 0) ? [{ place, name }] : [];
   });
+}
+
+/** The axis that all charts share: from the first to the last entry of any of them. */
+function extentOf(series: ReadonlyMap<SeriesKey, Curve>, axis: ChartView["axis"], origin: number): Range | null {
+  const ends = [...series.values()].flatMap((curve) => {
+    const places = axisPlaces(curve, axis, origin);
+    return places.length > 0 ? [places[0] as number, places.at(-1) as number] : [];
+  });
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  return high > low ? [low, high] : null;
 }
 
 /** One curve a layer: that of training, which has more entries than that of evaluation. */

@@ -7,6 +7,7 @@ import { Button } from "@/components/ui/Button";
 import { Notice } from "@/components/ui/Notice";
 import type { RunDetail } from "@/lib/training/types";
 import { explain, TrainingError } from "../api";
+import { ConnectionNotice } from "../ConnectionNotice";
 import { ChartControls } from "../charts/ChartControls";
 import { useTrainingEvents } from "../events";
 import { readRun, type RunName } from "../link";
@@ -86,6 +87,7 @@ function Followed({ run, onDeleted }: { run: RunDetail; onDeleted: () => void })
   const everySample = numberAt(run.config, "sample_every");
   return (
     <Frame>
+      <ConnectionNotice />
       <RunHeader run={run} onDeleted={onDeleted} />
       <NotesCard run={run} />
       <TabList label="Views of the run" tabs={tabs} tab={tab} onTab={(chosen) => change((next) => (chosen === "curves" ? next.delete("tab") : next.set("tab", chosen)))}>

@@ -1,6 +1,6 @@
 "use client";
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
 import { logAnswerSchema, type LogAnswer, type TrainingEvent } from "@/lib/training/types";
 import { ask, runPath } from "../api";
@@ -19,7 +19,7 @@ export function useLog(run: RunRef) {
   const log = useQuery({
     queryKey: [...keys.log(node, id), tail],
     queryFn: ({ signal }) => readAll(run, -tail, signal),
-    placeholderData: (old: LogAnswer | undefined) => old,
+    placeholderData: keepPreviousData,
   });
   const listen = useCallback(
     (event: TrainingEvent) => {

@@ -26,7 +26,7 @@ const heads: readonly { column: Column | null; text: string; className?: string;
   { column: "state", text: "State" },
   { column: "progress", text: "Progress" },
   { column: null, text: "Layers" },
-  { column: "kl", text: "KL or loss", className: "text-right", hint: "Newest value, and the best one below it" },
+  { column: "kl", text: "KL or loss", className: "text-right", hint: "Best evaluation, and the newest value in training below it" },
   { column: null, text: "Loss" },
   { column: "tokens", text: "Tokens", className: "text-right" },
   { column: "speed", text: "Tokens/s", className: "text-right" },
@@ -89,6 +89,7 @@ const number = `${cell} tabular text-right whitespace-nowrap max-lg:text-left`;
 
 const Row = memo(function Row({ run, node, selected, selection, onSelect, now }: RowProps) {
   const { name, last, best } = quality(run);
+  const main = best ?? last;
   const took = durationOf(run, now);
   const toggle = (): void => {
     const next = new Set(selection);
@@ -100,7 +101,7 @@ const Row = memo(function Row({ run, node, selected, selection, onSelect, now }:
       <td className="py-3 pl-4 align-top max-lg:absolute max-lg:hidden">
         <input type="checkbox" aria-label={`Select ${run.name}`} checked={selected} onChange={toggle} className="block size-3.5 accent-[var(--accent)]" />
       </td>
-      <th scope="row" className={`${cell} min-w-44 text-left font-normal max-lg:col-span-2`}>
+      <th scope="row" className={`${cell} min-w-56 text-left font-normal max-lg:col-span-2`}>
         <span className="flex items-baseline gap-2">
           <input type="checkbox" aria-label={`Select ${run.name}, for comparing`} checked={selected} onChange={toggle} className="size-3.5 shrink-0 translate-y-0.5 accent-[var(--accent)] lg:hidden" />
           <Link href={runHref(run)} className="font-medium [overflow-wrap:anywhere] hover:underline">
@@ -114,7 +115,7 @@ const Row = memo(function Row({ run, node, selected, selection, onSelect, now }:
           )}
         </span>
         <span className="block text-2xs text-ink-3">
-          {[describeMethod(run.method), run.family, node].filter(Boolean).join(" · ")}
+          {[describeMethod(run.method), run.family, run.readOnly ? null : node].filter(Boolean).join(" · ")}
           {run.stale && " · not reached"}
         </span>
         {run.tags.length > 0 && <span className="mt-1 flex flex-wrap gap-1">{run.tags.map((tag) => <Tag key={tag} text={tag} />)}</span>}
@@ -130,9 +131,9 @@ const Row = memo(function Row({ run, node, selected, selection, onSelect, now }:
         <RunPattern run={run} />
       </td>
       <td className={number}>
-        <span className="text-2xs text-ink-3">{last === null ? "" : `${name} `}</span>
-        {last === null ? "–" : formatMeasure(last)}
-        {best !== null && <span className="block text-2xs text-ink-3 max-lg:ml-2 max-lg:inline">best {formatMeasure(best)}</span>}
+        <span className="text-2xs text-ink-3">{main === null ? "" : `${name} `}</span>
+        {main === null ? "–" : formatMeasure(main)}
+        {best !== null && last !== null && <span className="block text-2xs text-ink-3 max-lg:ml-2 max-lg:inline">now {formatMeasure(last)}</span>}
       </td>
       <td className={`${cell} max-lg:col-start-2`}>
         <Sparkline values={run.curve ?? []} label={`Loss of ${run.name} over the run`} />
