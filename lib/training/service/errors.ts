@@ -18,12 +18,19 @@ export class ServiceError extends Error {
 /** Statuses of codes that the rooms below throw without one. */
 const statuses: Record<string, number> = {
   "node-unknown": 404,
-  "run-unknown": 404,
-  "run-missing": 404,
   "not-found": 404,
-  "path-outside": 400,
+  "no-data": 422,
+  path: 400,
+  "bad-request": 400,
+  "bad-address": 422,
+  running: 409,
+  exists: 409,
+  "run-busy": 409,
+  "not-running": 409,
+  "other-host": 409,
+  timeout: 504,
+  "disk-full": 507,
   "config-invalid": 422,
-  "pipeline-invalid": 422,
   cancelled: 409,
 };
 

@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import type { TrainingEvent } from "../types";
 
-export type NumberedEvent = { id: string; event: TrainingEvent };
+/** `data`: the event as JSON, made once for all tabs. */
+export type NumberedEvent = { id: string; event: TrainingEvent; data: string };
 /** The run whose metrics, log and samples a tab wants. */
 export type Interest = { node: string; run: string } | null;
 type Subscriber = { interest: Interest; tell: (event: NumberedEvent) => void };
@@ -13,7 +14,7 @@ export class EventHub {
   /** Tells this server's numbers from those of one before it. */
   private readonly epoch = randomBytes(4).toString("hex");
   private next = 1;
-  private readonly past: { number: number; event: TrainingEvent }[] = [];
+  private readonly past: { number: number; event: TrainingEvent; data: string }[] = [];
   private readonly subscribers = new Set<Subscriber>();
 
   get size(): number {
@@ -22,9 +23,10 @@ export class EventHub {
 
   publish(event: TrainingEvent): void {
     const number = this.next++;
-    this.past.push({ number, event });
+    const data = JSON.stringify(event);
+    this.past.push({ number, event, data });
     if (this.past.length > kept) this.past.splice(0, this.past.length - kept);
-    const numbered = { id: this.idOf(number), event };
+    const numbered = { id: this.idOf(number), event, data };
     for (const subscriber of this.subscribers) if (concerns(event, subscriber.interest)) subscriber.tell(numbered);
   }
 
@@ -35,9 +37,9 @@ export class EventHub {
     const first = this.past[0]?.number ?? this.next;
     const resumed = since !== null && since >= first - 1 && since < this.next;
     const hello = { type: "hello", time: Date.now() / 1000, resumed } as const;
-    tell({ id: this.idOf(resumed ? since : this.next - 1), event: hello });
+    tell({ id: this.idOf(resumed ? since : this.next - 1), event: hello, data: JSON.stringify(hello) });
     if (resumed) {
-      for (const { number, event } of this.past) if (number > since && concerns(event, interest)) tell({ id: this.idOf(number), event });
+      for (const { number, event, data } of this.past) if (number > since && concerns(event, interest)) tell({ id: this.idOf(number), event, data });
     }
     this.subscribers.add(subscriber);
     return () => void this.subscribers.delete(subscriber);

@@ -65,10 +65,10 @@ const heartbeatMs = 15_000;
 const mostWaiting = 4000;
 
 /**
- * A stream of server-sent events. `start` gets `send` and `close`, and gives the way to stop telling; a comment each 15 s
- * keeps the connection, and finds readers that are gone.
+ * A stream of server-sent events. `start` gets `send` (of JSON) and `close`, and gives the way to stop telling; a comment each
+ * 15 s keeps the connection, and finds readers that are gone.
  */
-export function eventStream(request: Request, start: (send: (data: unknown, id?: string) => void, close: () => void) => () => void): Response {
+export function eventStream(request: Request, start: (send: (data: string, id?: string) => void, close: () => void) => () => void): Response {
   const encoder = new TextEncoder();
   let end = () => {};
   const body = new ReadableStream<Uint8Array>(
@@ -97,7 +97,7 @@ export function eventStream(request: Request, start: (send: (data: unknown, id?:
         request.signal.addEventListener("abort", close, { once: true });
         // Sent at once, so that the browser knows the stream is open, and how soon to come back.
         put("retry: 2000\n\n");
-        leave = start((data, id) => put(`${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`), close);
+        leave = start((data, id) => put(`${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`), close);
         if (!open) leave();
       },
       cancel: () => end(),

@@ -134,13 +134,19 @@ async function hasSize(file: string, bytes: number | undefined): Promise<boolean
   return info?.isFile() === true && info.size === bytes;
 }
 
-/** The manifest in a folder, or null if it has none. Throws ManifestError, or SyntaxError. */
+const manifests = new Map<string, { stamp: string; manifest: Manifest }>();
+
+/** The manifest in a folder, or null if it has none; parsed once for each content. Throws ManifestError, or SyntaxError. */
 export async function readManifest(folder: string): Promise<Manifest | null> {
-  const text = await readFile(path.join(/* turbopackIgnore: true */ folder, "manifest.json"), "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
-    throw error;
-  });
-  return text === null ? null : parseManifest(JSON.parse(text));
+  const file = path.join(/* turbopackIgnore: true */ folder, "manifest.json");
+  const info = await stat(/* turbopackIgnore: true */ file).catch(() => null);
+  if (!info?.isFile()) return null;
+  const stamp = `${info.ino}-${info.size}-${info.mtimeMs}`;
+  const known = manifests.get(file);
+  if (known?.stamp === stamp) return known.manifest;
+  const manifest = parseManifest(JSON.parse(await readFile(/* turbopackIgnore: true */ file, "utf8")));
+  manifests.set(file, { stamp, manifest });
+  return manifest;
 }
 
 async function writeManifest(folder: string, manifest: Manifest): Promise<void> {

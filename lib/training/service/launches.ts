@@ -15,7 +15,7 @@ import type { Nodes } from "./nodes";
 import { putFolder, readJson, writeJson } from "./run-files";
 
 type RunRef = { node: string; id: string };
-type Pending = { abort: AbortController; progress: LaunchProgress };
+type Pending = { abort: AbortController; progress: LaunchProgress; ended: Promise<void> };
 type Plan = { config: ConfigDocument; stages: readonly PlannedStage[]; family: string };
 
 /** Between two writes of the status while a launch is prepared, so that other servers see that someone is at it. */
@@ -109,8 +109,11 @@ export class Launches {
     return this.end(node, id, "kill");
   }
 
-  close(): void {
-    for (const { abort } of this.pending.values()) abort.abort();
+  /** Cancels what is being prepared, and waits until that is written into the runs. */
+  async close(): Promise<void> {
+    const pending = [...this.pending.values()];
+    for (const { abort } of pending) abort.abort();
+    await Promise.all(pending.map(({ ended }) => ended));
   }
 
   private async end(node: string, id: string, op: "stop" | "kill"): Promise<RunRef> {
@@ -128,11 +131,11 @@ export class Launches {
 
   private begin(node: string, job: Job, config: ConfigDocument): void {
     const key = `${node}/${job.id}`;
-    const pending: Pending = { abort: new AbortController(), progress: { phase: "prepare", message: "Preparing the node", done: 0, total: 0 } };
+    const pending: Pending = { abort: new AbortController(), progress: { phase: "prepare", message: "Preparing the node", done: 0, total: 0 }, ended: Promise.resolve() };
     this.pending.set(key, pending);
     this.core.hub.publish({ type: "launch", node, id: job.id, progress: pending.progress });
     this.changed(node, job.id);
-    void this.work(node, job, config, pending).finally(() => {
+    pending.ended = this.work(node, job, config, pending).finally(() => {
       this.pending.delete(key);
       this.core.hub.publish({ type: "launch", node, id: job.id, progress: null });
       this.changed(node, job.id);

@@ -5,9 +5,9 @@ import type { AgentConnection } from "../hosts/connection";
 import { statPath } from "../hosts/files";
 import { checkNode } from "../nodes/check";
 import { nodeFacts } from "../nodes/facts";
-import { prepareNode, type PreparedNode } from "../nodes/prepare";
+import { findEnvironment, prepareNode, type PreparedNode } from "../nodes/prepare";
 import { sendBundle, sendFolder, sendMissing } from "../nodes/upload";
-import type { JobStep, LaunchProgress, NodeCheckStep, NodeFacts } from "../types";
+import type { EnvironmentState, JobStep, LaunchProgress, NodeCheckStep, NodeFacts } from "../types";
 import { joinFetch } from "@/lib/home/fetch-job";
 import { homeFolder } from "@/lib/home/paths";
 import { pathOnNode } from "./config-folders";
@@ -32,6 +32,13 @@ export async function checkOn(core: Core, node: string, signal: AbortSignal, tel
 export async function prepareOn(core: Core, connection: AgentConnection, signal: AbortSignal, tell: Tell): Promise<Prepared> {
   const prepared = await prepareNode(connection, { project: core.project, signal, onProgress: tell });
   return { ...prepared, shipped: shippedOn(core, connection) };
+}
+
+/** Whether the node has its environment. */
+export async function environmentOn(core: Core, connection: AgentConnection): Promise<EnvironmentState> {
+  const found = await findEnvironment(connection, { project: core.project });
+  if (!found) return { state: "missing", detail: "It is made before the first run, or now with Prepare." };
+  return { state: "ready", detail: found.torch ? `PyTorch ${found.torch.version}` : "Ready." };
 }
 
 /** What the node is and has now. */

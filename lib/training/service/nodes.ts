@@ -7,7 +7,7 @@ import { nodeCheckStepSchema, type AddNode, type EnvironmentState, type NodeFact
 import { nodeRow, now, writableNode, type Core } from "./core";
 import { errorBody, ServiceError } from "./errors";
 import { newNodeId } from "./ids";
-import { checkOn, factsOf, prepareOn, type Prepared } from "./node-work";
+import { checkOn, environmentOn, factsOf, prepareOn, type Prepared } from "./node-work";
 import { SharedWork } from "./shared-work";
 
 type Listen = (listener: (event: NodeStreamEvent) => void) => () => void;
@@ -128,9 +128,12 @@ export class Nodes {
 
   /** The node's environment, made or looked at first. Rejects with NodeError; `cancelled` if anyone cancels it. */
   ready(id: string, onProgress: (progress: { phase: string; message: string; done: number; total: number }) => void, signal: AbortSignal): Promise<Prepared> {
+    const began = !this.preparations.has(id);
     return new Promise((resolve, reject) => {
       const abort = () => {
         leave();
+        // What was begun for this run alone ends with it.
+        if (began && this.preparations.waiting(id) === 0) this.preparations.cancel(id);
         reject(new ServiceError(409, "cancelled", "It was cancelled.", "Start it again when you like."));
       };
       const leave = this.prepare(id)((event) => {
@@ -182,9 +185,19 @@ export class Nodes {
     this.preparations.cancelAll();
   }
 
+  /** Asks the connected nodes again what they have now, such as free memory. */
+  async refresh(): Promise<void> {
+    const connected = listNodes(this.core.db).filter(({ id }) => this.core.links.stateOf(id).state === "connected");
+    await Promise.allSettled(connected.map(({ id }) => this.learn(id, true).then(() => this.changed(id))));
+  }
+
   private async learn(id: string, again: boolean): Promise<void> {
     if (!again && this.facts.has(id)) return;
     const connection = await this.core.links.get(id);
+    if (!this.environments.has(id)) {
+      const found = await environmentOn(this.core, connection);
+      if (!this.environments.has(id)) this.environments.set(id, found);
+    }
     this.facts.set(id, await factsOf(connection, this.prepared.get(id) ?? null));
   }
 

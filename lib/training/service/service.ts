@@ -29,6 +29,8 @@ export type ServiceParts = {
   intervals?: Partial<Intervals>;
 };
 
+const refreshMs = 30_000;
+
 export class TrainingService {
   readonly core: Core;
   readonly nodes: Nodes;
@@ -40,6 +42,7 @@ export class TrainingService {
   readonly configs: Configs;
   private readonly finished: Finished;
   private readonly opened = new OpenedRuns();
+  private timer: NodeJS.Timeout | undefined;
 
   constructor({ home, project, db, links, intervals }: ServiceParts) {
     const hub = new EventHub();
@@ -62,13 +65,17 @@ export class TrainingService {
   /** Begins to follow runs. */
   start(): void {
     this.follow.start();
+    // Free memory and disk, while somebody may be looking.
+    this.timer = setInterval(() => void (this.core.hub.size > 0 && this.nodes.refresh()), refreshMs);
+    this.timer.unref();
     // What the project ships may be newer than when the home folder's manifests were written.
     renewManifests(placesOf(this.core)).catch((error: unknown) => console.error(error));
   }
 
   /** Ends all that this server does; runs go on. */
   async close(): Promise<void> {
-    this.launches.close();
+    clearInterval(this.timer);
+    await this.launches.close();
     this.nodes.close();
     await this.follow.close();
     this.core.links.closeAll();

@@ -30,6 +30,11 @@ export class SharedWork<E extends Told> {
     };
   }
 
+  /** How many wait for it. */
+  waiting(name: string): number {
+    return this.jobs.get(name)?.listeners.size ?? 0;
+  }
+
   /** Ends it for all. False if none goes on. */
   cancel(name: string): boolean {
     const job = this.jobs.get(name);

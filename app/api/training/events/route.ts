@@ -14,5 +14,5 @@ export const GET = reading(async (request) => {
   const { follow } = await trainingService();
   const lastId = request.headers.get("last-event-id");
   const interest = node !== undefined && run !== undefined ? { node, run } : null;
-  return eventStream(request, (send) => follow.subscribe(interest, lastId, ({ id, event }) => send(event, id)));
+  return eventStream(request, (send) => follow.subscribe(interest, lastId, ({ id, data }) => send(data, id)));
 });

@@ -9,7 +9,7 @@ export const POST = changing<{ node: string }>(async (request, { node }) => {
   const join = (await trainingService()).nodes.check(node);
   return eventStream(request, (send, close) =>
     join((event) => {
-      send(event);
+      send(JSON.stringify(event));
       if (event.type === "done" || event.type === "error") close();
     }),
   );

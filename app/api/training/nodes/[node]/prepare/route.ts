@@ -11,7 +11,7 @@ export const POST = changing<Params>(async (request, { node }) => {
   const join = (await trainingService()).nodes.prepare(node);
   return eventStream(request, (send, close) =>
     join((event) => {
-      send(event);
+      send(JSON.stringify(event));
       if (event.type === "done" || event.type === "error") close();
     }),
   );
