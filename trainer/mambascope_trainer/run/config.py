@@ -37,20 +37,27 @@ Layers = Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(_each_once)
 
 class DataConfig(Section):
     train: str | Annotated[list[DataSource], Field(min_length=1)] = Field(
-        description="Data folder with rows-*.npy, or several with their shares"
+        description="Folder with token rows (made by generate, prepare or pack), or several with their shares; "
+        "dpo: a file of preference pairs"
     )
-    evaluation: str | None = Field(default=None, description="Held-out data folder; none: no evaluation")
-    seq_len: int = Field(default=1024, gt=1, description="Tokens a sequence")
+    evaluation: str | None = Field(
+        default=None, description="Folder with held-out token rows (dpo: a file of pairs); none: no evaluation"
+    )
+    seq_len: int = Field(
+        default=1024, gt=1, description="Tokens a sequence: memory and the cost of attention grow with it"
+    )
 
 
 class OptimiserConfig(Section):
-    steps: int = Field(gt=0, description="Optimiser steps")
-    batch: int = Field(gt=0, description="Sequences a step")
-    accumulate: int = Field(default=1, gt=0, description="Micro-batches a step; batch must be a multiple")
+    steps: int = Field(gt=0, description="How many times the optimiser changes the weights")
+    batch: int = Field(gt=0, description="Sequences a step, of all processes together")
+    accumulate: int = Field(
+        default=1, gt=0, description="Parts of a step's batch that are worked on in turn, to save memory"
+    )
     name: Literal["adamw", "muon"] = Field(
         default="adamw", description="muon: Muon for the layers' projections, AdamW for the rest"
     )
-    learning_rate: float = Field(gt=0, description="Peak")
+    learning_rate: float = Field(gt=0, description="The highest, reached after the warm-up")
     adam_learning_rate: float | None = Field(
         default=None, gt=0, description="muon: AdamW's peak; none: that of Muon, whose steps have AdamW's size"
     )
@@ -58,19 +65,24 @@ class OptimiserConfig(Section):
         default="cosine", description="After the warm-up: cosine, or the peak and then a linear decay"
     )
     decay_fraction: float = Field(default=0.2, gt=0, le=1, description="wsd: share of the steps that decay")
-    final_fraction: float = Field(default=0.05, ge=0, le=1, description="Last learning rate over the peak")
-    warmup: int = Field(default=50, ge=0, description="Linear warm-up, steps")
-    weight_decay: float = Field(default=0.0, ge=0, description="Of matrices; vectors have none")
-    beta2: float = Field(default=0.98, gt=0, lt=1, description="AdamW")
-    momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon")
-    clip: float = Field(default=1.0, gt=0, description="Largest gradient norm")
+    final_fraction: float = Field(
+        default=0.05, ge=0, le=1, description="The last learning rate as a share of the highest"
+    )
+    warmup: int = Field(default=50, ge=0, description="Steps in which the rate rises from zero")
+    weight_decay: float = Field(default=0.0, ge=0, description="Pull of matrices towards zero; vectors have none")
+    beta2: float = Field(default=0.98, gt=0, lt=1, description="How slowly AdamW's mean of squared gradients forgets")
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="How slowly Muon's mean of gradients forgets")
+    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient; longer ones are shortened")
 
 
 class MixerConfig(Section):
     options: dict[str, Any] = Field(
         default_factory=dict, description="Fields of the mamba2 config that differ from the defaults"
     )
-    init: Literal["attention", "random"] = "attention"
+    init: Literal["attention", "random"] = Field(
+        default="attention",
+        description="New mixers: x, B and C from attention's values, keys and queries, or all at random",
+    )
     start_from: str | Annotated[list[str], Field(min_length=1)] | None = Field(
         default=None,
         description="Where trained mixers come from: a run directory, bundle:<family's folder>#<mixer set>, in a "
@@ -81,16 +93,24 @@ class MixerConfig(Section):
         description="Scale out_proj to the length of attention's output on a first batch: of layers that start from "
         "no trained mixer, of all, of none (align and distill)",
     )
-    codec: Literal["q4_0", "q8_0"] | None = Field(default=None, description="Train through this block codec")
+    codec: Literal["q4_0", "q8_0"] | None = Field(
+        default=None, description="Round weights to this block format in every step: its export loses nothing more"
+    )
 
 
 class LossConfig(Section):
-    alpha: float = Field(default=0.0, ge=0, description="Weight of CE on the teacher's text (SeqKD)")
+    alpha: float = Field(
+        default=0.0,
+        ge=0,
+        description="How much the next token of the text itself counts (cross-entropy; on the teacher's text: SeqKD)",
+    )
     ce_tokens: Literal["all", "answers"] = Field(
         default="all", description="CE of all tokens, or of those in the assistant's turns (and of rows that have none)"
     )
-    beta: float = Field(default=1.0, ge=0, description="Weight of KL(teacher || student)")
-    temperature: float = Field(default=1.0, gt=0, description="Of both distributions of the KL")
+    beta: float = Field(
+        default=1.0, ge=0, description="How much the distance to the teacher counts, KL(teacher || student)"
+    )
+    temperature: float = Field(default=1.0, gt=0, description="Softens both distributions of the KL; 1: as they are")
 
 
 class MixturePattern(Section):
@@ -100,12 +120,12 @@ class MixturePattern(Section):
 
 
 class DpoConfig(Section):
-    beta: float = Field(default=0.1, gt=0, description="Strength of the tie to the reference, the teacher")
+    beta: float = Field(default=0.1, gt=0, description="How strongly the student is tied to the teacher, the reference")
 
 
 class DraftConfig(Section):
     layers: int = Field(default=2, gt=0, description="The draft's own layers")
-    mixer: Literal["mamba2", "attention"] = "mamba2"
+    mixer: Literal["mamba2", "attention"] = Field(default="mamba2", description="What mixes tokens in its layers")
     intermediate_size: int | None = Field(default=None, gt=0, description="Width of its MLPs; none: the teacher's")
     from_layers: list[Annotated[int, Field(ge=0)]] | None = Field(
         default=None, description="Teacher's layers that its layers start from; none: spread from the first to the last"
@@ -122,9 +142,12 @@ class ParallelConfig(Section):
 
 class CheckpointConfig(Section):
     sharded: bool | None = Field(
-        default=None, description="A folder of shards, one a process, rather than a file; none: with several processes"
+        default=None,
+        description="A folder of shards, one a process, rather than a file; automatic: with several processes",
     )
-    optimiser: bool = Field(default=True, description="False: small checkpoints, whose resume is not exact")
+    optimiser: bool = Field(
+        default=True, description="Without it checkpoints are small, and a resume starts the optimiser anew"
+    )
     keep: int = Field(default=2, gt=0, description="Newest checkpoints that are kept")
 
 
@@ -139,45 +162,55 @@ class SamplesConfig(Section):
 class RunConfig(Section):
     name: str
     method: Literal["pretrain", "orient", "align", "distill", "dpo", "draft"] = Field(
-        description="orient, align, distill: MOHAWK's stages 1, 2, 3 (distill alone: Mamba-in-the-Llama); dpo: "
-        "preferences, the teacher as reference; pretrain: a teacher; draft: a small model for speculation"
+        description="distill: the model learns the teacher's next-token distribution (Mamba in the Llama; MOHAWK's "
+        "stage 3). align: each mixer learns its attention's output (stage 2). orient: each mixer learns attention's "
+        "matrix (stage 1). dpo: preferences, the teacher as reference. draft: a small model for speculation. "
+        "pretrain: a new teacher"
     )
-    family: str
-    bundle: list[str] = Field(min_length=1, description="Roots in which the family's folder is looked for")
+    family: str = Field(description="The teacher: the name of a model's folder")
+    bundle: list[str] = Field(min_length=1, description="Folders in which the family's folder is looked for")
     layers: Layers = Field(
-        default_factory=list, description="Layers that get a Mamba-2 mixer; none with a mixture: all that it names"
+        default_factory=list,
+        description="Layers whose attention is replaced by Mamba-2; none with a mixture: all that it names",
     )
     layers_trained: Layers | None = Field(
-        default=None, description="Those of `layers` whose mixers train; none: all. The others stay as they start"
+        default=None, description="Replaced layers whose mixers train; none: all. The others stay as they start"
     )
     train: Literal["mixers", "mixers+norms", "mixers+mlp", "all"] = Field(
         default="mixers",
-        description="distill, dpo: what trains of the replaced layers, mixers alone, with their norms, with norms and "
-        "MLPs; or all layers and the last norm (embedding and LM head never)",
+        description="What trains of the replaced layers: mixers alone, with their norms, with norms and MLPs; or all "
+        "layers and the last norm. Embedding and LM head never do",
     )
     pattern: Literal["fixed", "random", "mixture"] = Field(
         default="fixed",
-        description="distill: all `layers` replaced, a random subset of them each step, or one of `mixture` each step",
+        description="Which layers are replaced in a step. fixed: all of them. random: a subset by chance, so that each "
+        "can be swapped alone. mixture: one of several patterns, which one set of mixers is to serve",
     )
     full_probability: float = Field(
-        default=0.5, ge=0, le=1, description="pattern=random: share of steps with all of `layers` replaced"
+        default=0.5, ge=0, le=1, description="Share of the steps that replace all of them; the others a random subset"
     )
     mixture: list[MixturePattern] = Field(
-        default_factory=list, description="pattern=mixture: patterns that one set of mixers is to serve"
+        default_factory=list,
+        description="The patterns, each with its name, the layers it replaces, and its share of the steps",
     )
     random_share: float = Field(
-        default=0.0, ge=0, lt=1, description="pattern=mixture: share of steps with a random subset of `layers`"
+        default=0.0, ge=0, lt=1, description="Share of the steps with a random subset beside the named patterns"
     )
-    architecture: dict[str, Any] | None = Field(default=None, description="pretrain: the shape of the new model")
+    architecture: dict[str, Any] | None = Field(
+        default=None, description="Its shape in Hugging Face's names, as in a bundle's manifest"
+    )
     mixer: MixerConfig = Field(default_factory=MixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
     dpo: DpoConfig = Field(default_factory=DpoConfig)
-    draft: DraftConfig | None = Field(default=None, description="draft: the small model to train")
+    draft: DraftConfig | None = Field(default=None, description="The small model to train")
     data: DataConfig
     optimiser: OptimiserConfig
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    compile: bool = False
+    seed: int = Field(default=0, description="Decides the order of the data, random starts and patterns")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU where there is one")
+    compile: bool = Field(
+        default=False,
+        description="Compile the layers: about twice as fast on a GPU, after a minute or two at the start",
+    )
     cuda_graph: Literal["auto", "off"] = Field(
         default="off",
         description="auto: where all steps do the same (align, or distill with a fixed pattern; compiled, on CUDA, "
@@ -189,10 +222,14 @@ class RunConfig(Section):
     parallel: ParallelConfig = Field(default_factory=ParallelConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     samples: SamplesConfig = Field(default_factory=SamplesConfig)
-    log_every: int = Field(default=10, gt=0)
-    eval_every: int = Field(default=200, gt=0)
-    eval_batches: int = Field(default=8, gt=0)
-    checkpoint_every: int = Field(default=500, gt=0)
+    log_every: int = Field(
+        default=10, gt=0, description="Steps between lines of losses and rates, means over these steps"
+    )
+    eval_every: int = Field(default=200, gt=0, description="Steps between evaluations on the held-out data")
+    eval_batches: int = Field(default=8, gt=0, description="Batches of held-out data an evaluation; the same each time")
+    checkpoint_every: int = Field(
+        default=500, gt=0, description="Steps between checkpoints: what a crash can cost. A stop makes one too"
+    )
     sample_every: int = Field(default=0, ge=0, description="Steps between samples of the student's text; 0: none")
 
     @model_validator(mode="after")
