@@ -1,25 +1,18 @@
 /** Loading a hybrid from its bundle, and what can be done with it. */
 import { accountFor } from "@/lib/hybrid/accounting";
-import { architectureOf, isAttentionLayer } from "@/lib/hybrid/config";
-import { formatPattern, parsePattern } from "@/lib/hybrid/pattern";
-import { buildGraph } from "@/lib/onnx/build";
-import { createExpander, type StoredTensor } from "@/lib/onnx/expand";
-import type { GraphPlan, Initialiser } from "@/lib/onnx/plan";
-import { openWeightCache } from "@/lib/weights/cache";
-import { fetchManifest, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
+import { isAttentionLayer } from "@/lib/hybrid/config";
+import { formatPattern } from "@/lib/hybrid/pattern";
 import { resolveTensors, tensorBytes } from "@/lib/weights/manifest";
 import { Context } from "./context";
 import { BadInputError, type DeviceLostError, NoWebGpuError, UnsupportedError } from "./errors";
-import { lazyFiles } from "./external-files";
 import { generate, type Generated, type GeneratedToken } from "./generate";
+import { openBundle, openRunner } from "./open-runner";
 import type { ProviderReport } from "./providers";
 import type { Runner } from "./runner";
 import type { Runtimes } from "./runtime";
 import type { SamplingOptions } from "./sampler";
 import { type ChatMessage, Tokenizer } from "./tokenizer";
 import { turn } from "./turn";
-import { WasmRunner } from "./wasm-runner";
-import { WebGpuRunner } from "./webgpu-runner";
 
 export type LoadRequest = {
   readonly manifestUrl: string;
@@ -172,7 +165,7 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   const started = performance.now();
   const { provider, reason, precision } = chooseProvider(request, hooks.providers);
   progress("manifest", "Reading the manifest");
-  const bundle = await openBundle(request, hooks, progress);
+  const bundle = await openBundle(request, hooks);
   const { manifest, config } = bundle;
   const { architecture } = config;
   const limit = architecture.max_position_embeddings;
@@ -181,25 +174,8 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   const tokenizer = new Tokenizer(files.tokenizer as object, files.config as object);
   const downloaded = performance.now();
 
-  const plan = buildGraph(manifest, config, { format: precision, provider, allLogits: request.allLogits, contextLength });
-  progress("expand", "Reading the weights", 0, plan.weightBytes);
-  const tensors = await readTensors(bundle);
-  signal?.throwIfAborted();
-  const read = performance.now();
-  let expandMs = read - downloaded;
-  let expanded = 0;
-  const expand = createExpander((name) => tensors.get(name) ?? missing(name));
-  const timed = (initialiser: Initialiser): Uint8Array => {
-    const begin = performance.now();
-    const bytes = expand(initialiser);
-    expandMs += performance.now() - begin;
-    expanded += initialiser.bytes;
-    progress("expand", "Expanding the weights", expanded, plan.weightBytes);
-    return bytes;
-  };
   const threads = provider === "wasm" ? Math.min(request.threads ?? hooks.providers.wasm.threads, hooks.providers.wasm.threads) : 1;
-  const runner = await createRunner(provider, plan, { ...request, contextLength, threads, vocabularySize: architecture.vocab_size }, hooks, timed);
-  tensors.clear(); // the session holds its own copies
+  const { runner, expandMs } = await openRunner(bundle, config, { provider, precision, contextLength, threads, allLogits: request.allLogits }, hooks);
   try {
     const created = performance.now();
     signal?.throwIfAborted();
@@ -241,8 +217,6 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   }
 }
 
-type ProgressFunction = (phase: LoadProgress["phase"], message: string, done?: number, total?: number) => void;
-
 /** Which provider and precision, and why. Throws NoWebGpuError and UnsupportedError. */
 export function chooseProvider(
   { provider: wanted, precision }: Pick<LoadRequest, "provider" | "precision">,
@@ -257,48 +231,4 @@ export function chooseProvider(
   let reason = provider === "webgpu" ? webgpu.reason : `WebAssembly, ${wasm.reason}`;
   if (provider === "wasm") reason += wanted === "wasm" ? " Chosen by hand." : ` ${webgpu.reason}`;
   return { provider, reason, precision: precision === "auto" ? (provider === "wasm" ? "f32" : "quantised") : precision };
-}
-
-async function openBundle(request: LoadRequest, hooks: LoadHooks, progress: ProgressFunction): Promise<LoadedBundle> {
-  const { signal } = hooks;
-  let layers: string | readonly string[];
-  if (request.pattern !== undefined) {
-    const { architecture, mixer_sets: sets } = await fetchManifest(request.manifestUrl, signal);
-    const expected = architectureOf(architecture, parsePattern(request.pattern), sets).num_hidden_layers;
-    layers = parsePattern(request.pattern, expected);
-  } else if (request.variant !== undefined) layers = request.variant;
-  else throw new BadInputError("Neither a variant nor a pattern was given.");
-  return loadBundleFiles(request.manifestUrl, layers, {
-    cache: await openWeightCache(),
-    ...(signal ? { signal } : {}),
-    onProgress: ({ loaded, total, cached }) => progress("download", cached >= loaded ? "Reading from the cache" : "Downloading", loaded, total),
-  });
-}
-
-async function readTensors({ manifest, config, tensor }: LoadedBundle): Promise<Map<string, StoredTensor>> {
-  const tensors = new Map<string, StoredTensor>();
-  for (const { name } of resolveTensors(manifest, config)) {
-    const { entry, parts } = await tensor(name);
-    tensors.set(name, { codec: entry.codec, shape: entry.shape, parts });
-  }
-  return tensors;
-}
-
-async function createRunner(
-  provider: "webgpu" | "wasm",
-  plan: GraphPlan,
-  options: { contextLength: number; allLogits: boolean; threads: number; vocabularySize: number },
-  { runtimes, onLost }: LoadHooks,
-  expand: (initialiser: Initialiser) => Uint8Array,
-): Promise<Runner> {
-  const { contextLength, allLogits, vocabularySize } = options;
-  if (provider === "wasm") {
-    const runtime = await runtimes.wasm(options.threads);
-    return WasmRunner.create(runtime, { plan, contextLength, allLogits, vocabularySize, files: lazyFiles(plan, expand) });
-  }
-  return WebGpuRunner.create(await runtimes.webgpu(), { plan, contextLength, allLogits, expand, ...(onLost ? { onLost } : {}) });
-}
-
-function missing(name: string): never {
-  throw new Error(`The tensor "${name}" was not read.`);
 }

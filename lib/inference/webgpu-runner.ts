@@ -1,9 +1,11 @@
 /** Runs a graph on WebGPU, with the key/value cache and the Mamba states in GPU buffers; only logits come back. */
 import type * as Ort from "onnxruntime-web/webgpu";
 import { isInline } from "@/lib/onnx/graph-writer";
-import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
 import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
-import type { Runner, RunnerMemory } from "./runner";
+import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
+import type { PassKind } from "./wasm-rollback";
+import { WebGpuRollback } from "./webgpu-rollback";
 
 /** Tokens of a prompt read at a time. */
 const LARGE_CHUNK = 128;
@@ -20,6 +22,8 @@ export type WebGpuRunnerOptions = {
   readonly plan: GraphPlan;
   readonly contextLength: number;
   readonly allLogits: boolean;
+  /** Most tokens that can be taken back, for graphs built so. */
+  readonly span?: number;
   readonly expand: (initialiser: Initialiser) => Uint8Array;
   /** Called when the device is lost, which ends the runner. */
   readonly onLost?: (error: DeviceLostError) => void;
@@ -33,12 +37,18 @@ type Slot = {
   snapshot: GPUBuffer | null;
 };
 
-export class WebGpuRunner implements Runner {
+const FOR_GOOD: PassKind = { tentative: false, more: false };
+
+export class WebGpuRunner implements RollbackRunner {
   position = 0;
   snapshotPosition: number | null = null;
   chunk: number;
   readonly contextLength: number;
   readonly canTruncate: boolean;
+  readonly span: number;
+  tentative = 0;
+  readbackMs = 0;
+  private readonly rollback: WebGpuRollback | null;
   private capacity = 0;
   private lost: DeviceLostError | null = null;
   private disposed = false;
@@ -51,10 +61,13 @@ export class WebGpuRunner implements Runner {
     private readonly options: WebGpuRunnerOptions,
   ) {
     this.contextLength = options.contextLength;
-    this.canTruncate = options.plan.state.every(isCache);
+    const { plan } = options;
+    this.canTruncate = plan.state.every(isCache) && !plan.rollback?.length;
+    this.span = plan.rollback ? (options.span ?? 1) : 0;
+    this.rollback = plan.rollback && new WebGpuRollback(ort, device, plan.rollback, this.span);
     const narrow = device.features.has("subgroups") && (device.adapterInfo.subgroupMinSize ?? 8) < 8;
-    this.chunk = options.plan.attentionLengths && narrow ? SAFE_CHUNK : LARGE_CHUNK;
-    this.slots = options.plan.state.map((state) => {
+    this.chunk = plan.attentionLengths && narrow ? SAFE_CHUNK : LARGE_CHUNK;
+    this.slots = plan.state.map((state) => {
       if (isCache(state)) return { state, current: null, next: null, snapshot: null };
       return { state, current: this.buffer(sizeOf(state, 0)), next: this.buffer(sizeOf(state, 0)), snapshot: null };
     });
@@ -67,12 +80,12 @@ export class WebGpuRunner implements Runner {
 
   static async create(ort: typeof Ort, options: WebGpuRunnerOptions): Promise<WebGpuRunner> {
     const { plan, expand } = options;
-    const outputs = Object.fromEntries(plan.state.map(({ output }) => [output, "gpu-buffer" as const]));
+    const outputs = Object.fromEntries(plan.outputs.map(({ name }) => [name, "gpu-buffer" as const]));
     try {
       const session = await ort.InferenceSession.create(plan.model, {
         executionProviders: [{ name: "webgpu" }],
         externalData: plan.initialisers.filter((initialiser) => !isInline(initialiser)).map((initialiser) => ({ path: initialiser.name, data: expand(initialiser) })),
-        preferredOutputLocation: { [LOGITS]: "cpu", ...outputs },
+        preferredOutputLocation: outputs,
       });
       return new WebGpuRunner(ort, session, await ort.env.webgpu.device, options);
     } catch (error) {
@@ -81,17 +94,38 @@ export class WebGpuRunner implements Runner {
   }
 
   async forward(tokens: readonly number[]): Promise<Float32Array> {
+    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
+    return this.pass(tokens, 1, FOR_GOOD);
+  }
+
+  async read(tokens: readonly number[], { rows, more }: TentativeRead): Promise<Float32Array> {
+    if (this.tentative + tokens.length > this.span) throw new Error(`${this.tentative + tokens.length} tentative tokens; the span is ${this.span}.`);
+    const logits = await this.pass(tokens, rows === "all" ? tokens.length : 1, { tentative: true, more });
+    this.tentative += tokens.length;
+    return logits;
+  }
+
+  keep(count: number): void {
+    this.rollback?.keep(count);
+    this.position -= this.tentative - count;
+    this.tentative = 0;
+  }
+
+  /** Reads tokens; a graph that takes tokens back gives the logits after the last `rows` of them. */
+  private async pass(tokens: readonly number[], rows: number, kind: PassKind): Promise<Float32Array> {
     if (this.lost) throw this.lost;
     const { ort, options } = this;
     const count = tokens.length;
     const total = this.position + count;
     this.reserveCache(total);
-    const feeds: Record<string, Ort.Tensor> = { [INPUT_IDS]: new ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, count]) };
+    const recurrent = this.rollback?.bind(count, kind);
+    const feeds: Record<string, Ort.Tensor> = { [INPUT_IDS]: new ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, count]), ...recurrent?.feeds };
+    if (recurrent) feeds[LOGIT_ROWS] = new ort.Tensor("int64", BigInt64Array.from({ length: rows }, (_, row) => BigInt(count - rows + row)), [rows]);
     if (options.plan.attentionLengths) {
       feeds[SEQLENS_K] = new ort.Tensor("int32", Int32Array.of(total - 1), [1]);
       feeds[TOTAL_SEQUENCE_LENGTH] = new ort.Tensor("int32", Int32Array.of(total), []);
     }
-    const fetches: Record<string, Ort.Tensor | null> = { [LOGITS]: null };
+    const fetches: Record<string, Ort.Tensor | null> = { [LOGITS]: null, ...recurrent?.fetches };
     for (const { state, current, next } of this.slots) {
       if (!current || !next) throw new Error(`No buffer for ${state.input}.`);
       const dims = shapeOf(state, this.capacity);
@@ -100,8 +134,11 @@ export class WebGpuRunner implements Runner {
     }
     let logits: Float32Array;
     try {
-      const results = await this.session.run(feeds, fetches);
-      logits = results[LOGITS]?.data as Float32Array;
+      const { [LOGITS]: output } = await this.session.run(feeds, fetches);
+      recurrent?.done();
+      const began = performance.now();
+      logits = (await output?.getData(true)) as Float32Array;
+      this.readbackMs = performance.now() - began;
     } catch (error) {
       throw this.lost ?? translate(error);
     }
@@ -135,7 +172,8 @@ export class WebGpuRunner implements Runner {
   }
 
   reset(): void {
-    this.position = 0;
+    this.position = this.tentative = 0;
+    this.rollback?.reset();
     const encoder = this.device.createCommandEncoder();
     for (const { state, current } of this.slots) if (current && !isCache(state)) encoder.clearBuffer(current);
     this.device.queue.submit([encoder.finish()]);
@@ -143,6 +181,7 @@ export class WebGpuRunner implements Runner {
 
   /** The cache is only ever written behind what it holds, so a snapshot of it is its length; the Mamba states are copied. */
   saveSnapshot(): Promise<void> {
+    this.rollback?.save();
     for (const slot of this.slots) if (!isCache(slot.state)) slot.snapshot ??= this.buffer(sizeOf(slot.state, 0));
     this.copyStates(({ current, snapshot }) => [current, snapshot]);
     this.snapshotPosition = this.position;
@@ -152,6 +191,8 @@ export class WebGpuRunner implements Runner {
   restoreSnapshot(): Promise<void> {
     if (this.snapshotPosition === null) throw new Error("There is no snapshot.");
     this.copyStates(({ current, snapshot }) => [snapshot, current]);
+    this.rollback?.restore();
+    this.tentative = 0;
     this.position = this.snapshotPosition;
     return Promise.resolve();
   }
@@ -164,21 +205,28 @@ export class WebGpuRunner implements Runner {
 
   memory(): RunnerMemory {
     const total = (value: (slot: Slot) => number): number => this.slots.reduce((sum, slot) => sum + value(slot), 0);
+    const recurrent = this.rollback?.memory();
     const held = ({ current, next, snapshot }: Slot): number =>
       (current?.size ?? 0) + (next && next !== current ? next.size : 0) + (snapshot?.size ?? 0);
     return {
       weightBytes: this.options.plan.weightBytes,
       kvBytes: total(({ state }) => (isCache(state) ? sizeOf(state, this.position) : 0)),
-      stateBytes: total(({ state }) => (isCache(state) ? 0 : sizeOf(state, 0))),
-      snapshotBytes: total(({ snapshot }) => snapshot?.size ?? 0),
-      reservedBytes: total(held),
+      stateBytes: total(({ state }) => (isCache(state) ? 0 : sizeOf(state, 0))) + (recurrent ? recurrent.checkpointBytes : 0),
+      snapshotBytes: total(({ snapshot }) => snapshot?.size ?? 0) + (recurrent ? recurrent.snapshotBytes : 0),
+      reservedBytes: total(held) + (recurrent ? recurrent.reservedBytes : 0),
       heapBytes: null,
     };
+  }
+
+  rollbackMemory(): RollbackMemory {
+    const { checkpointBytes = 0, inputBytes = 0 } = this.rollback?.memory() ?? {};
+    return { checkpointBytes, inputBytes, statePerTokenBytes: this.span * checkpointBytes };
   }
 
   async dispose(): Promise<void> {
     if (this.disposed) return;
     this.disposed = true;
+    this.rollback?.dispose();
     for (const { current, next, snapshot } of this.slots) for (const buffer of [current, next, snapshot]) buffer?.destroy();
     if (!this.lost) await this.session.release();
   }

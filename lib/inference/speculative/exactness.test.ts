@@ -48,7 +48,7 @@ describe("greedy speculative decoding of the stories models", () => {
     { kind: "model", variant: "attn0" },
   ];
   const lengths: Drafted[] = [1, 2, 3, 4, 5, 6, 7, 8, "adaptive"];
-  it.each(["teacher", "attn50", "attn25", "attn12", "attn0"].entries())("equals plain decoding: %i, %s", async (turn, variant) => {
+  it.each(["teacher", "attn50", "attn25", "attn12", "attn0"].map((variant, turn) => [turn, variant] as const))("equals plain decoding: %i, %s", async (turn, variant) => {
     const config = stories.config(variant);
     const session = await diskSession(stories, config, { kind: "lookup" });
     const expected: number[][] = [];
@@ -65,5 +65,87 @@ describe("greedy speculative decoding of the stories models", () => {
       await session.drafter.dispose();
     }
     await session.runner.dispose();
+  });
+});
+
+describe("with drafts of the trainer's", () => {
+  const fixture = fixtureBundle();
+  const prompt = [5, 80, 200, 300, 17];
+
+  it("equals plain decoding with a recurrent and an attention draft, and with a repetition penalty", async () => {
+    const session = await diskSession(fixture, fixture.config("teacher"), { kind: "lookup" }, 96);
+    const penalty = { sampling: { ...greedy, repetitionPenalty: 1.3 } };
+    const [expected, penalised] = [await plain(session, prompt, { maxTokens: 40 }), await plain(session, prompt, { maxTokens: 40, ...penalty })];
+    expect(penalised).not.toEqual(expected);
+    for (const variant of ["draft2", "draft2-attention"]) {
+      session.drafter = await diskDrafter(fixture, fixture.config("teacher"), { kind: "model", variant }, 96);
+      for (const K of [1, 5, 8, "adaptive"] satisfies Drafted[]) {
+        const run = await speculate(session, prompt, { maxTokens: 40, K });
+        expect(run.tokenIds, `${variant}, K = ${K}`).toEqual(expected);
+        expect((await speculate(session, prompt, { maxTokens: 40, K, ...penalty })).tokenIds, `${variant}, K = ${K}, penalty`).toEqual(penalised);
+      }
+    }
+  });
+
+  it("accepts every draft of the target itself, and says what it did", async () => {
+    const session = await diskSession(fixture, fixture.config("teacher"), { kind: "model", variant: "teacher" }, 96);
+    const { cycles, totals, tokenIds } = await speculate(session, prompt, { maxTokens: 26, K: 4 });
+    expect(totals).toMatchObject({ cycles: 5, drafted: 20, accepted: 20, acceptance: 1, acceptedLengths: [0, 0, 0, 0, 5, 0, 0, 0, 0], tokensPerCycle: 5 });
+    expect(cycles.flatMap(({ tokens }) => tokens.map(({ token }) => token))).toEqual(tokenIds.slice(1));
+    for (const { drafts, tokens, decision } of cycles) {
+      expect(tokens.map(({ tag }) => tag)).toEqual(["accepted", "accepted", "accepted", "accepted", "bonus"]);
+      expect(decision.kind).toBe("bonus");
+      for (const { p, q } of drafts) expect(Math.abs(q - p!)).toBeLessThan(1e-4);
+    }
+  });
+});
+
+describe("the end of a speculative answer", () => {
+  const prompt = prompts[0]!;
+  const config = stories.config("attn50");
+
+  it("comes where plain decoding's does: at a stop token, at the limit and at the context's end", async () => {
+    const session = await diskSession(stories, config, { kind: "layers", count: 4 }, 24);
+    const tokens = await plain(session, prompt, { maxTokens: 19 });
+    for (const K of [1, 4, 8] satisfies Drafted[]) {
+      const stop = tokens[9]!;
+      const stopped = await speculate(session, prompt, { stopTokens: new Set([stop]), K });
+      expect(stopped).toMatchObject({ finishReason: "stop", tokenIds: tokens.slice(0, tokens.indexOf(stop)) });
+      for (const maxTokens of [1, 2, 7]) {
+        expect(await speculate(session, prompt, { maxTokens, K })).toMatchObject({ finishReason: "length", tokenIds: tokens.slice(0, maxTokens) });
+      }
+      const full = await speculate(session, prompt, { maxTokens: 100, K });
+      expect(full).toMatchObject({ finishReason: "context", tokenIds: tokens });
+    }
+    await expect(speculate(session, new Array<number>(24).fill(1))).rejects.toThrow(ContextTooLongError);
+  });
+
+  it("comes when cancelled, in a cycle or between two, and leaves a session that goes on", async () => {
+    const session = await diskSession(stories, config, { kind: "layers", count: 4 }, 64);
+    const expected = await plain(session, prompt);
+    const { drafter } = session;
+    for (const during of [1, 2]) {
+      const canceller = new AbortController();
+      let drafted = 0;
+      session.drafter = {
+        stepwise: true,
+        memory: drafter.memory,
+        begin: (...given) => drafter.begin(...given),
+        dispose: () => drafter.dispose(),
+        draft: async (...given) => {
+          const drafts = await drafter.draft(...given);
+          if (++drafted === during) canceller.abort(new DOMException("Cancelled", "AbortError"));
+          return drafts;
+        },
+      };
+      const cancelled = await speculate(session, prompt, { signal: canceller.signal });
+      expect(cancelled.finishReason).toBe("cancelled");
+      expect(cancelled.cycles).toHaveLength(during - 1);
+      expect(cancelled.tokenIds).toEqual(expected.slice(0, cancelled.tokenIds.length));
+      session.drafter = drafter;
+      expect((await speculate(session, prompt)).tokenIds).toEqual(expected);
+      const next = [...prompt, ...expected, 9, 10]; // the next turn of the conversation, on the state that the run left
+      expect((await speculate(session, next)).tokenIds).toEqual(await plain(await diskSession(stories, config, { kind: "lookup" }, 64), next));
+    }
   });
 });

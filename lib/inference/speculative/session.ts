@@ -6,7 +6,7 @@ import type { RollbackRunner } from "../runner";
 import { Sampler, type SamplingOptions } from "../sampler";
 import { Detokeniser } from "../tokenizer";
 import { turn } from "../turn";
-import { decide, type Draft } from "./acceptance";
+import { decide } from "./acceptance";
 import type { Drafter } from "./drafter";
 import { Costs, draftLength } from "./length";
 import { Statistics } from "./statistics";
