@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -145,11 +146,24 @@ def _described(error: BaseException) -> Dict[str, str]:
     return {"code": "internal", "message": "The node's helper failed: %s: %s." % (type(error).__name__, error), "action": "Try again."}
 
 
+def _on_signals() -> None:
+    def end(number: int, frame: object) -> None:
+        kill_children()
+        os._exit(128 + number)
+
+    # Ctrl+C in the dashboard's terminal reaches this process too: the dashboard decides what ends. A handler, unlike an ignored
+    # signal, is not passed on to the programs started here.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
 def serve() -> None:
     """Serves until standard input ends, then ends the process."""
     # Whatever a program prints must not get between the frames.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    _on_signals()
     server = _Server(sys.stdin.buffer, sink)
     server.run()
     sys.stderr.flush()

@@ -4,6 +4,7 @@ import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { homeFolder, projectRoot } from "@/lib/home/paths";
 import type { NodeAddress } from "./address";
+import { NodeError } from "./errors";
 import { findPython } from "./local-python";
 
 /** The line that the bootstrap prints before anything else, so that what a login script prints can be told from answers. */
@@ -65,8 +66,11 @@ export function rootOf(address: NodeAddress): string {
 /** A program that reaches the agent by its standard input and output. */
 export type ChannelCommand = { file: string; args: string[]; env: NodeJS.ProcessEnv };
 
-/** What to start for a node. Rejects with NodeError `python` if this machine has none. */
+/** What to start for a node. Rejects with NodeError `python` if this machine has none, `unsupported` on Windows. */
 export async function channelCommand(address: NodeAddress): Promise<ChannelCommand> {
+  if (address.kind === "local" && process.platform === "win32") {
+    throw new NodeError("unsupported", "Runs on this machine need Linux or macOS.", "Start the dashboard inside WSL, or add another machine as a node.");
+  }
   if (address.kind === "local") return { file: address.python ?? (await findPython()), args: ["-u", "-c", bootstrap], env: process.env };
   // Messages in English, so that they can be told apart.
   return { file: "ssh", args: sshArguments(address), env: { ...process.env, LC_ALL: "C" } };

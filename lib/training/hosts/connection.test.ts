@@ -217,6 +217,11 @@ describe("a call", () => {
     await expect(node.call("put", { path: "p", mode: "merge", files: [{ name: "f", size: 2, sha256: "" }] }, { input: never, timeoutMs: 200 })).rejects.toMatchObject({ code: "timeout" });
     expect(await node.call("disk")).toBeTruthy();
   });
+
+  it("has as long as its receiver takes", async () => {
+    const slow = () => new Promise<void>((resolve) => setTimeout(resolve, 400));
+    expect(await node.call("read", { path: "files/long.bin", length: 1000 }, { onData: slow, timeoutMs: 150 })).toMatchObject({ bytes: 1000 });
+  });
 });
 
 describe("a connection", () => {
@@ -232,6 +237,9 @@ describe("a connection", () => {
 
   it("ends its process when it is closed, and says when the process was killed", async () => {
     const one = await connect({ id: "local", kind: "local", root });
+    // Ctrl+C in the terminal reaches the agent too.
+    process.kill(one.hello.pid, "SIGINT");
+    expect(await one.call("disk")).toBeTruthy();
     one.close();
     await gone(one.hello.pid);
     const other = await connect({ id: "local", kind: "local", root });

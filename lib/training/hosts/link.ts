@@ -30,6 +30,8 @@ export class NodeLink {
   private stop = new AbortController();
   private keepers = 0;
   private timer: NodeJS.Timeout | undefined;
+  private failed: { at: number; error: NodeError } | null = null;
+  private readonly backoff: { first: number; longest: number };
   private readonly listeners = new Set<(state: LinkState) => void>();
   private now: LinkState = { state: "idle", error: null, since: Date.now() / 1000, attempts: 0 };
 
@@ -38,6 +40,7 @@ export class NodeLink {
     private readonly options: LinkOptions = {},
   ) {
     this.address = addressOf(node);
+    this.backoff = options.backoffMs ?? { first: 1000, longest: 30_000 };
   }
 
   get state(): LinkState {
@@ -59,6 +62,8 @@ export class NodeLink {
   async get(signal?: AbortSignal): Promise<AgentConnection> {
     if (signal?.aborted) throw cancelledError();
     if (this.current) return this.current;
+    // Many who ask one after another must not make as many attempts: servers lock out who knocks too often.
+    if (!this.attempt && this.failed && Date.now() - this.failed.at < this.backoff.first) throw this.failed.error;
     const attempt = this.tryNow();
     if (!signal) return attempt;
     // One who waits may leave; the attempt goes on for the others.
@@ -90,6 +95,7 @@ export class NodeLink {
     const connection = this.current;
     this.current = null;
     this.attempt = null;
+    this.failed = null;
     connection?.close();
     this.become({ state: "idle", error: null, attempts: 0 });
   }
@@ -108,6 +114,7 @@ export class NodeLink {
         throw cancelledError();
       }
       this.attempt = null;
+      this.failed = null;
       this.current = connection;
       this.become({ state: "connected", error: null, attempts: 0 });
       void connection.closed.then((error) => this.broke(connection, error));
@@ -116,6 +123,7 @@ export class NodeLink {
       const reason = asNodeError(error);
       if (!stop.aborted) {
         this.attempt = null;
+        this.failed = { at: Date.now(), error: reason };
         this.become({ state: "failed", error: reason.toBody(), attempts: this.now.attempts });
         this.again(reason);
       }
@@ -133,8 +141,8 @@ export class NodeLink {
   private again(error: NodeError): void {
     clearTimeout(this.timer);
     if (this.keepers === 0) return;
-    const { first, longest } = this.options.backoffMs ?? { first: 1000, longest: 30_000 };
-    const wait = lasting.has(error.code) ? longest : Math.min(longest, first * 2 ** Math.min(this.now.attempts, 16));
+    const { first, longest } = this.backoff;
+    const wait = lasting.has(error.code) ? 10 * longest : Math.min(longest, first * 2 ** Math.min(this.now.attempts, 16));
     // Spread a little, so that many links do not all come at once.
     this.timer = setTimeout(() => {
       if (this.keepers > 0 && !this.current) this.tryNow().catch(() => undefined);

@@ -22,6 +22,8 @@ export class PendingCall {
   private ended = false;
   private timer: NodeJS.Timeout | undefined;
   private delivered: Promise<void> = Promise.resolve();
+  /** Pieces that the receiver has not taken yet: while it works, silence is not the node's. */
+  private undelivered = 0;
   private unacknowledged = 0;
   private wake: (() => void) | null = null;
   private readonly onAbort = () => this.cancel(cancelledError());
@@ -97,7 +99,7 @@ export class PendingCall {
   private listen(): void {
     const { timeoutMs = 30_000 } = this.options;
     clearTimeout(this.timer);
-    if (timeoutMs === 0) return;
+    if (timeoutMs === 0 || this.undelivered > 0) return;
     this.timer = setTimeout(() => {
       this.cancel(new NodeError("timeout", `The node did not answer within ${Math.round(timeoutMs / 1000)} seconds.`, "Check that the machine is not overloaded, then try again."));
     }, timeoutMs);
@@ -113,11 +115,15 @@ export class PendingCall {
   }
 
   private deliver(chunk: Uint8Array): void {
+    this.undelivered += 1;
+    clearTimeout(this.timer);
     this.delivered = this.delivered.then(async () => {
       if (this.ended) return;
       try {
         await this.options.onData?.(chunk);
+        this.undelivered -= 1;
         await this.send({ id: this.id, ack: chunk.byteLength });
+        if (!this.ended) this.listen();
       } catch (error) {
         this.cancel(error instanceof NodeError ? error : new NodeError("output", `What came could not be kept: ${String(error)}.`, "Check the disk's free space on this machine, then try again."));
       }

@@ -73,7 +73,9 @@ export async function checkNode(connect: () => Promise<AgentConnection>, { proje
   await step("torch", async () => {
     if (!python) return { state: "skipped", detail: "Not looked at: there is no Python to use." };
     if (found.torch) return { state: "ok", detail: `PyTorch ${found.torch.version}${found.prepared ? "" : ", the node's own: it will be used"}` };
-    return { state: "warn", detail: "Not there yet, or not one that fits (2.9 or newer).", action: "It is installed when the node is prepared: before its first run, or now with Prepare." };
+    // Which wheels pip takes is pip's configuration.
+    const hint = found.gpus.length === 0 && node.hello.platform.startsWith("Linux") ? " On Linux pip's usual PyTorch brings CUDA with it (several GB): without a GPU, have pip's configuration name an index of CPU wheels first." : "";
+    return { state: "warn", detail: "Not there yet, or not one that fits (2.9 or newer).", action: `It is installed when the node is prepared: before its first run, or now with Prepare.${hint}` };
   });
   await step("cuda", async () => describeCuda(found.gpus, found.torch));
   await step("disk", async () => {
