@@ -1,13 +1,14 @@
 /** Makes the index of runs again from what lies on this machine: its run directories, and the copies of other nodes' runs. */
 import { readdir } from "node:fs/promises";
+import path from "node:path";
 import { openDatabase, type Db } from "@/lib/db/connection";
 import { listNodes } from "@/lib/db/nodes";
-import type { RunRow } from "@/lib/db/rows";
+import type { NodeRow, RunRow } from "@/lib/db/rows";
 import { replaceRuns } from "@/lib/db/runs";
 import type { RunSource } from "../runs/files";
-import { LocalRunSource } from "../runs/local-files";
+import { localLiveness } from "../runs/liveness";
+import { LocalRunFiles, LocalRunSource } from "../runs/local-files";
 import { OpenedRun } from "../runs/opened-runs";
-import { localSource, mirrorFolder, shippedSource } from "./places";
 import { RunState } from "./run-state";
 
 export interface Rebuilt {
@@ -31,16 +32,22 @@ async function rebuild(db: Db, home: string, project: string): Promise<Omit<Rebu
   const nodes: Rebuilt["nodes"] = [];
   const problems: string[] = [];
   for (const { id, kind } of listNodes(db)) {
-    const source = kind === "local" ? localSource(home) : kind === "shipped" ? shippedSource(project) : new LocalRunSource(id, mirrorFolder(home, id), null);
-    const rows = await rowsOf(source, problems);
+    const rows = await rowsOf(sourceOf(kind, id, home, project), problems);
     replaceRuns(db, id, rows);
     nodes.push({ node: id, runs: rows.length });
   }
   const known = new Set(nodes.map(({ node }) => node));
-  for (const folder of await readdir(/* turbopackIgnore: true */ mirrorFolder(home, ".")).catch(() => [])) {
+  for (const folder of await readdir(/* turbopackIgnore: true */ path.join(home, "mirror")).catch(() => [])) {
     if (!known.has(folder)) problems.push(`There are copies of runs of a node "${folder}" that is not known: add it again to see them.`);
   }
   return { nodes, problems };
+}
+
+function sourceOf(kind: NodeRow["kind"], id: string, home: string, project: string): RunSource {
+  if (kind === "shipped") return new LocalRunSource(id, path.join(/* turbopackIgnore: true */ project, "results", "runs"), null);
+  if (kind === "ssh") return new LocalRunSource(id, path.join(/* turbopackIgnore: true */ home, "mirror", id), null);
+  const folder = path.join(/* turbopackIgnore: true */ home, "runs");
+  return new LocalRunSource(id, folder, localLiveness(new LocalRunFiles(folder)));
 }
 
 /** The rows of all runs of a source, each read whole. */

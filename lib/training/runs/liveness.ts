@@ -26,7 +26,8 @@ export function localLiveness(files: RunFiles, queue: (run: string) => Promise<L
     }
     const launch = launchSchema.safeParse(await readJson(files, listed.id, "launch.json")).data;
     if (!launch) return "unknown";
-    if (launch.kind === "slurm") return queue(listed.id);
+    // Without an agent, as where Python is missing, nobody can ask; the other runs are listed all the same.
+    if (launch.kind === "slurm") return queue(listed.id).catch(() => "unknown");
     if (launch.host !== hostname()) return "unknown";
     if (launch.boot_id !== (await bootId()) || launch.pid_start === null) return "gone";
     return (await processStart(launch.pid)) === launch.pid_start ? "alive" : "gone";

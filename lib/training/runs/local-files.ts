@@ -92,7 +92,7 @@ export class LocalRunSource implements RunSource {
     const seen = this.#seen.get(id);
     // Appending changes no folder, so quiet runs are still looked at, but seldom; replacing status.json does.
     const quiet = seen && seen.folderChanged === folder.mtimeNs && Date.now() / 1000 - seen.newest > QUIET;
-    if (quiet && round % QUIET_EVERY !== 0) return seen.run;
+    if (quiet && seen.run.alive !== "alive" && round % QUIET_EVERY !== 0) return seen.run;
     const files: ListedRun["files"] = {};
     for (const name of runFileNames) {
       const found = await this.files.stat(id, name);
