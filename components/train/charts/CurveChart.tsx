@@ -48,11 +48,13 @@ type CurveChartProps = {
   floor?: number | null;
   /** A measure that can be drawn on a log axis. */
   loggable?: boolean;
+  /** Where the lines' own entries say more than a reader needs. */
+  legend?: readonly LegendItem[];
   empty?: ReactNode;
 };
 
 /** Curves over steps, tokens or time: raw ones faint behind their moving averages, zoomed by dragging, read by pointing or by keys. */
-export const CurveChart = memo(function CurveChart({ title, unit, description, name, lines, view, onZoom, extent = null, marks = [], floor = null, loggable = true, empty }: CurveChartProps) {
+export const CurveChart = memo(function CurveChart({ title, unit, description, name, lines, view, onZoom, extent = null, marks = [], floor = null, loggable = true, legend: named, empty }: CurveChartProps) {
   const [measure, width] = useWidth();
   const clip = useId().replaceAll(":", "");
   const { axis, smoothing, zoom } = view;
@@ -74,7 +76,7 @@ export const CurveChart = memo(function CurveChart({ title, unit, description, n
       name={name}
       table={table}
       csv={() => numbersOf(tracks)}
-      legend={lines.length > 1 || lines[0]?.dots ? legend : []}
+      legend={named ?? (lines.length > 1 || lines[0]?.dots ? legend : [])}
       empty={shown ? undefined : (empty ?? "Nothing recorded yet.")}
     >
       <div ref={measure} className="relative" style={{ height: HEIGHT }}>

@@ -6,12 +6,12 @@ import { ChartFrame } from "@/components/ui/ChartFrame";
 import { usePixelRatio, useThemeName, useWidth } from "@/components/ui/chart-hooks";
 import { Segmented } from "@/components/ui/Field";
 import { ColourLegend } from "@/components/ui/HeatmapAxes";
-import { cssColour, packColours, sequentialScale, type Spread, unspread } from "@/components/ui/heatmap-colours";
+import { cssColour, packColours, sequentialScale } from "@/components/ui/heatmap-colours";
 import { palettes } from "@/components/ui/heatmap-palette";
 import { axisPlaces, nearest, type Axis, type Range } from "../series";
 import type { Curve } from "../metrics";
 import { formatMeasure } from "../words";
-import { greatestOf, type LayerRow, paintLayers } from "./layer-map";
+import { type LayerRow, paintLayers, scaleFor, valueAt } from "./layer-map";
 import { axisLabels, formatPlace, placeTicks, ROOM, scaleOf } from "./plot";
 import { useCursor, type ChartView } from "./view";
 
@@ -24,7 +24,7 @@ type LayerMapProps = { title: string; name: readonly string[]; layers: readonly 
 /** How far each layer is aligned with its teacher's, over the run: one row a layer. */
 export const LayerMap = memo(function LayerMap({ title, name, layers, origin, view, onZoom }: LayerMapProps) {
   const [measure, width] = useWidth();
-  const [kind, setKind] = useState<Spread>("log");
+  const [kind, setKind] = useState<"linear" | "log">("log");
   const canvas = useRef<HTMLCanvasElement>(null);
   const ratio = usePixelRatio();
   const theme = useThemeName();
@@ -32,7 +32,7 @@ export const LayerMap = memo(function LayerMap({ title, name, layers, origin, vi
   const rows = useMemo(() => layers.map(({ layer, curve }): LayerRow => ({ layer, places: axisPlaces(curve, view.axis, origin), values: curve.value })), [layers, view.axis, origin]);
   const whole = useMemo((): Range => wholeOf(rows), [rows]);
   const range = view.zoom ?? whole;
-  const maximum = useMemo(() => greatestOf(rows, range), [rows, range]);
+  const scale = useMemo(() => scaleFor(rows, range, kind === "log"), [rows, range, kind]);
   const cell = Math.max(7, Math.min(20, Math.round(190 / Math.max(1, rows.length))));
   const plot = { left: ROOM.left, top: ROOM.top, width: Math.max(0, width - ROOM.left - ROOM.right), height: cell * rows.length };
   useEffect(() => {
@@ -44,11 +44,11 @@ export const LayerMap = memo(function LayerMap({ title, name, layers, origin, vi
       if (!element || !context) return;
       if (element.width !== pixels || element.height !== rows.length) [element.width, element.height] = [pixels, rows.length];
       const image = context.createImageData(pixels, rows.length);
-      paintLayers(new Uint32Array(image.data.buffer), pixels, rows, range, maximum, packColours(colours), kind);
+      paintLayers(new Uint32Array(image.data.buffer), pixels, rows, range, scale, packColours(colours));
       context.putImageData(image, 0, 0);
     });
     return () => cancelAnimationFrame(frame);
-  }, [plot.width, ratio, rows, range, maximum, colours, kind]);
+  }, [plot.width, ratio, rows, range, scale, colours]);
   const x = scaleOf(range, plot.left, plot.width);
   const total = plot.top + plot.height + FOOT;
 
@@ -96,7 +96,7 @@ export const LayerMap = memo(function LayerMap({ title, name, layers, origin, vi
               <text x={plot.left + plot.width / 2} y={plot.top + plot.height + 29} textAnchor="middle" className="fill-ink-3">
                 {axisLabels[view.axis]}
               </text>
-              <ColourLegend x={plot.left} y={plot.top + plot.height + 40} width={Math.min(plot.width, 300)} colours={colours.map(cssColour)} signed={false} unit="" valueAt={(place) => unspread(place, kind) * maximum} />
+              <ColourLegend x={plot.left} y={plot.top + plot.height + 40} width={Math.min(plot.width, 300)} colours={colours.map(cssColour)} signed={false} unit="" valueAt={(place) => valueAt(place, scale)} />
             </svg>
             <Reader title={title} rows={rows} plot={plot} cell={cell} range={range} axis={view.axis} onZoom={onZoom} />
           </>

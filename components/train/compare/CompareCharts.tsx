@@ -1,6 +1,7 @@
 "use client";
 
 import { useCallback, useMemo } from "react";
+import type { LegendItem } from "@/components/ui/chart-export";
 import { useThemeName } from "@/components/ui/chart-hooks";
 import { Check } from "../run/LogPanel";
 import { ChartControls } from "../charts/ChartControls";
@@ -69,7 +70,16 @@ function MeasureChart({ measure, runs, curves, theme, view, onZoom }: MeasureCha
       ),
     [runs, curves, measure, theme],
   );
-  return <CurveChart title={label} unit={unit} name={exportName} lines={lines} view={view} onZoom={onZoom} loggable={!unloggable.has(measure)} floor={measure === "tokens_per_second" ? 0 : null} empty="None of these runs measured it." />;
+  const legend = useMemo(() => legendOf(lines), [lines]);
+  return <CurveChart legend={legend} title={label} unit={unit} name={exportName} lines={lines} view={view} onZoom={onZoom} loggable={!unloggable.has(measure)} floor={measure === "tokens_per_second" ? 0 : null} empty="None of these runs measured it." />;
+}
+
+/** One entry a run, and what dots are. */
+function legendOf(lines: readonly Line[]): LegendItem[] {
+  const curves = lines.filter(({ dots }) => !dots);
+  const shown = curves.length > 0 ? curves : lines;
+  const dotted = curves.length > 0 && lines.some(({ dots }) => dots);
+  return [...shown.map(({ label, colour, dash }): LegendItem => ({ label, colour, mark: dash ? "dash" : "line" })), ...(dotted ? [{ label: "evaluations", colour: "var(--ink-3)", mark: "dot" as const }] : [])];
 }
 
 const keyOf = ({ node, id }: ComparedRun["name"], kind: Kind, measure: string): string => `${node}:${id} ${kind}:${measure}`;

@@ -196,8 +196,8 @@ function Environment({ node: { name, environment }, preparing, progress, done, o
     <p className="flex items-center gap-1.5 text-[13px] text-ink-2">
       {environment.state === "ready" && <Icon name="check" className="size-3.5 text-good" />}
       <span>
-        Environment: {environment.detail}
-        {done && environment.state === "ready" ? ` ${done}` : ""}
+        Environment: {environment.detail || (environment.state === "ready" ? "ready." : "not made yet.")}
+        {done && environment.state === "ready" && done !== environment.detail ? ` ${done}` : ""}
       </span>
     </p>
   );

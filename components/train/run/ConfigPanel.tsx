@@ -6,6 +6,7 @@ import { CopyButton } from "@/components/ui/CopyButton";
 import { Segmented } from "@/components/ui/Field";
 import { diffConfigs } from "@/lib/training/config/diff";
 import type { RunDetail } from "@/lib/training/types";
+import { withDefaults } from "../compare/config-rows";
 import { Empty } from "./SamplesPanel";
 
 /** The run's config as it was used, how it differs from where it started, and the same run on a command line. */
@@ -16,7 +17,7 @@ export function ConfigPanel({ run }: { run: RunDetail }) {
   if (!config) return <Empty text="The run has no config yet." />;
   const base = from.data ?? null;
   const view = base ? wanted : "all";
-  const differences = base ? diffConfigs(base.config, config).filter(({ left, right }) => right !== undefined && !(left === undefined && isTrivial(right))) : [];
+  const differences = base ? diffConfigs(withDefaults(base.config), withDefaults(config)) : [];
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
       <section className="grid grid-cols-[minmax(0,1fr)] gap-3">
@@ -55,8 +56,8 @@ export function ConfigPanel({ run }: { run: RunDetail }) {
                       <th scope="row" className="px-4 py-1.5 text-left font-mono font-normal">
                         {path}
                       </th>
-                      <td className="px-4 py-1.5 font-mono text-ink-2 [overflow-wrap:anywhere]">{left === undefined ? <span className="text-ink-3">default</span> : JSON.stringify(left)}</td>
-                      <td className="px-4 py-1.5 font-mono [overflow-wrap:anywhere]">{JSON.stringify(right)}</td>
+                      <td className="px-4 py-1.5 font-mono text-ink-2 [overflow-wrap:anywhere]">{left === undefined ? <span className="text-ink-3">–</span> : JSON.stringify(left)}</td>
+                      <td className="px-4 py-1.5 font-mono [overflow-wrap:anywhere]">{right === undefined ? <span className="text-ink-3">–</span> : JSON.stringify(right)}</td>
                     </tr>
                   ))}
                 </tbody>
@@ -86,9 +87,6 @@ export function ConfigPanel({ run }: { run: RunDetail }) {
     </div>
   );
 }
-
-/** Defaults that the trainer fills in: what is absent in the preset and empty here tells nothing. */
-const isTrivial = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
 
 /** A preset by its name; the list is large, so it is loaded when it is needed. */
 function usePreset(id: string | null) {

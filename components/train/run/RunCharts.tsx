@@ -25,8 +25,9 @@ export function RunCharts({ name, series, layers, origin, stages, view, onView }
   const theme = useThemeName();
   const onZoom = useCallback((zoom: Range | null) => onView({ zoom }), [onView]);
   const keys = [...series.keys()].join(",");
+  const lossUnit = stages.length > 1 ? "by each stage's method" : layers.size > 0 ? "mean relative error of the layers" : "nat/token";
   // Charts come and go with the measures, not with their values.
-  const plan = useMemo(() => planCharts([...series.keys()], (one, other) => alike(series.get(one), series.get(other))), [keys]); // eslint-disable-line react-hooks/exhaustive-deps -- `keys` stands for `series`
+  const plan = useMemo(() => planCharts([...series.keys()], (one, other) => alike(series.get(one), series.get(other)), lossUnit), [keys, lossUnit]); // eslint-disable-line react-hooks/exhaustive-deps -- `keys` stands for `series`
   const names = useMemo(() => [name], [name]);
   const marks = useMemo(() => markPlaces(stages, longest(series), view.axis, origin), [stages, series, view.axis, origin]);
   const rows = useMemo(() => layerCurves(layers), [layers]);

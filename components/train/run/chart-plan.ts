@@ -21,8 +21,11 @@ const groups: readonly Group[] = [
   { id: "gpu_utilisation", measures: ["gpu_utilisation"], floor: 0, loggable: false },
 ];
 
-/** Lines that say the same as another chart's, such as a total loss that is the KL alone, are left out by `same`. */
-export function planCharts(keys: readonly SeriesKey[], same: (one: SeriesKey, other: SeriesKey) => boolean): PlannedChart[] {
+/**
+ * Lines that say the same as another chart's, such as a total loss that is the KL alone, are left out by `same`. `lossUnit`: that of the
+ * total loss, which depends on the method.
+ */
+export function planCharts(keys: readonly SeriesKey[], same: (one: SeriesKey, other: SeriesKey) => boolean, lossUnit?: string): PlannedChart[] {
   const all = keys.map((key) => ({ key, parts: splitKey(key) }));
   const taken = new Set<SeriesKey>();
   const charts: PlannedChart[] = [];
@@ -39,7 +42,7 @@ export function planCharts(keys: readonly SeriesKey[], same: (one: SeriesKey, ot
       const when = kind === "train" ? "training" : "evaluation";
       return { key, kind, measure, label: name === "" ? (measures.length > 1 ? `${text.label}, ${when}` : when) : both ? `${name}, ${when}` : name };
     });
-    charts.push({ id, title: title ?? text.label, unit: text.unit, lines, floor, loggable, exact, ...(id === "kl" && redundant && { note: "The total loss is this KL alone." }) });
+    charts.push({ id, title: title ?? text.label, unit: id === "loss" && lossUnit !== undefined ? lossUnit : text.unit, lines, floor, loggable, exact, ...(id === "kl" && redundant && { note: "The total loss is this KL alone." }) });
   };
   for (const group of groups) {
     if (group.id === "loss" && redundant) for (const { key } of alone) taken.add(key);
