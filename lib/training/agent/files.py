@@ -132,6 +132,22 @@ def write(call: Call, params: Params) -> object:
         raise os_error(error, "%s cannot be written" % name) from error
 
 
+@op("move")
+def move(call: Call, params: Params) -> object:
+    """Renames a folder or file `from` to `to`, both under the root. Error `exists` if there is something already."""
+    source, target = inside(params.text("from")), inside(params.text("to"))
+    if root() in (source, target):
+        raise AgentError("path", "The node's folder itself cannot be moved.")
+    if os.path.lexists(target):
+        raise AgentError("exists", "%s exists already." % params.text("to"), "Choose another name.")
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(source, target)
+    except OSError as error:
+        raise os_error(error, "%s cannot be moved" % params.text("from")) from error
+    return None
+
+
 @op("mkdir")
 def mkdir(call: Call, params: Params) -> object:
     """Makes a folder with its parents. `exclusive`: error `exists` if it is there."""

@@ -98,10 +98,10 @@ describe("the agent", () => {
     await symlink(base, path.join(root, "runs", "up"));
     await symlink(path.join(base, "secret.txt"), path.join(root, "runs", "link.txt"));
     const attempts = ["../secret.txt", "runs/../../secret.txt", "/etc/passwd", `${base}/secret.txt`, "runs/up/secret.txt", "runs/link.txt", "./x", "", "a//b", "a/", "a\0b", "runs/up", "..", "runs\\..\\x"];
-    const operations = { read: {}, write: { data: "" }, stat: {}, list: {}, mkdir: {}, disk: {}, archive: { name: "x" }, missing: { files: [{ name: "f", size: 0, sha256: "" }] }, put: { mode: "new", files: [] } };
+    const operations = { read: {}, write: { data: "" }, stat: {}, list: {}, mkdir: {}, disk: {}, move: {}, archive: { name: "x" }, missing: { files: [{ name: "f", size: 0, sha256: "" }] }, put: { mode: "new", files: [] } };
     for (const attempt of attempts) {
       for (const [op, params] of Object.entries(operations)) {
-        const code = await node.call(op, { path: attempt, ...params }, op === "put" ? { input: [] } : {}).then(() => "none", (error: { code: string }) => error.code);
+        const code = await node.call(op, { path: attempt, from: "files/a.txt", to: attempt, ...params }, op === "put" ? { input: [] } : {}).then(() => "none", (error: { code: string }) => error.code);
         expect([attempt, op, code]).toEqual([attempt, op, "path"]);
       }
     }

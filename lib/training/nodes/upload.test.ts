@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type AgentConnection } from "../hosts/connection";
-import { readPart } from "../hosts/files";
+import { readPart, statPath } from "../hosts/files";
 import { sshdMissing, startSshd, type TestServer } from "../testing/sshd";
 import type { SentFile } from "./trainer-files";
 import { sendBundle, sendFolder, sendMissing, sendNew, type Progress } from "./upload";
@@ -140,7 +140,10 @@ describe.skipIf(sshdMissing)(`bundles over ssh${sshdMissing ? ` (${sshdMissing})
     const broken = sendFolder(remote, local, "training/parts", "parts", options);
     await expect(broken).rejects.toMatchObject({ code: "connection-lost" });
     remote = await connect(server.node());
+    // Who looks for the data does not find half of them.
+    expect(await statPath(remote, "training/parts")).toBeNull();
     expect(await sendFolder(remote, local, "training/parts", "parts")).toBe(9_000_000);
+    expect(await readdir(path.join(remote.hello.root, "training"))).toEqual(["parts"]);
     expect((await stat(path.join(remote.hello.root, "training/parts/b.bin"))).size).toBe(9_000_000);
   });
 });

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { parseManifest } from "@/lib/weights/manifest";
 import type { AgentConnection } from "../hosts/connection";
 import { cancelledError, NodeError } from "../hosts/errors";
+import { makeFolder, statPath } from "../hosts/files";
 import type { SentFile } from "./trainer-files";
 
 export type Progress = { phase: string; message: string; done: number; total: number };
@@ -111,7 +112,10 @@ async function sha256Of(file: string, signal?: AbortSignal): Promise<SentFile & 
   return { name: "", size: info.size, sha256 };
 }
 
-/** Sends a folder of data (or one file) with all that is in it. Rejects with NodeError `no-data` if this machine lacks it. */
+/**
+ * Sends a folder of data (or one file) with all that is in it. A folder that the node lacks appears whole, by a rename at the end;
+ * what an interrupted one brought is kept for the next. Rejects with NodeError `no-data` if this machine lacks it.
+ */
 export async function sendFolder(node: AgentConnection, local: string, folder: string, label: string, options: UploadOptions = {}): Promise<number> {
   const info = await stat(/* turbopackIgnore: true */ local).catch(() => null);
   if (info === null) throw new NodeError("no-data", `The data ${label} is not on this machine.`, "Make it first (docs/training.md), or choose other data.");
@@ -123,7 +127,18 @@ export async function sendFolder(node: AgentConnection, local: string, folder: s
   const names = await filesUnder(local);
   const files: SentFile[] = [];
   for (const name of names) files.push({ ...(await sha256Of(path.join(/* turbopackIgnore: true */ local, name), options.signal)), name });
-  return sendMissing(node, local, folder, files, label, options);
+  const asked = options.signal ? { signal: options.signal } : {};
+  if (await statPath(node, folder, asked)) return sendMissing(node, local, folder, files, label, options);
+  // The name tells the content, so that nothing of another version is mixed in.
+  const content = createHash("sha256").update(JSON.stringify(files)).digest("hex").slice(0, 16);
+  const staging = path.posix.join(path.posix.dirname(folder), `.${path.posix.basename(folder)}.${content}`);
+  await makeFolder(node, staging, asked);
+  const sent = await sendMissing(node, local, staging, files, label, options);
+  await node.call("move", { from: staging, to: folder }, asked).catch(async (error: unknown) => {
+    // Another dashboard sent the same and was first.
+    if ((await statPath(node, folder, asked)) === null) throw error;
+  });
+  return sent;
 }
 
 async function filesUnder(base: string, folder = ""): Promise<string[]> {
