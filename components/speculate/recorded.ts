@@ -1,0 +1,25 @@
+/** Recorded measurements of speculation, from `results/speculative.json`. */
+import type { ResultEntry, ResultsFile } from "@/lib/home/results";
+
+export type Recorded = { readonly series: string; readonly provider: string; readonly family: string; readonly k: number | "adaptive"; readonly value: number };
+
+const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+
+/** Entries of a metric, by target, draft and where they ran. */
+export function recorded(results: readonly ResultsFile[], metric: string): Recorded[] {
+  return entriesOf(results, metric).flatMap(({ of, value }) => {
+    const k = of.k === "adaptive" ? of.k : Number(of.k);
+    if (k !== "adaptive" && !Number.isInteger(k)) return [];
+    const provider = text(of.provider);
+    return [{ series: `${text(of.variant)}, ${text(of.draft)}${provider ? `, ${provider}` : ""}`, provider, family: text(of.family), k, value }];
+  });
+}
+
+/** The state update alone: microseconds for 32 tokens at each K and width, and single steps'. */
+export function kernelTimes(results: readonly ResultsFile[]): { width: string; k: number; microseconds: number; single: number }[] {
+  return entriesOf(results, "speculative.kernel_time").flatMap(({ of, value, peer }) => (peer && Number.isInteger(Number(of.k)) ? [{ width: text(of.width), k: Number(of.k), microseconds: value, single: peer.value }] : []));
+}
+
+function entriesOf(results: readonly ResultsFile[], metric: string): ResultEntry[] {
+  return results.flatMap((file) => ("results" in file ? file.results.entries : [])).filter((entry) => entry.metric === metric);
+}
