@@ -80,7 +80,7 @@ export class MetricsFile {
       const bytes = part.bytes.subarray(overlap);
       this.stat = part.stat;
       this.read += bytes.length;
-      const more = bytes.length > 0 && this.read < part.stat.size && !signal?.aborted;
+      const more = part.bytes.length > 0 && this.read < part.stat.size && !signal?.aborted;
       // The next part is on its way while this one is taken apart.
       if (more) next = this.#readFrom(this.read);
       if (bytes.length > 0) this.#take(bytes);
