@@ -26,7 +26,7 @@ export class Exports {
   constructor(
     private readonly core: Core,
     private readonly nodes: Nodes,
-    private readonly changed: (node: string, id: string) => void,
+    private readonly changed: (node: string, id: string) => Promise<void>,
   ) {}
 
   /** Exports a run's newest checkpoint on its node, and takes the bundle into the home folder. Those who ask at once share the work. */
@@ -39,7 +39,7 @@ export class Exports {
     const connection = await this.core.links.get(node);
     const family = textOf(await readJson(connection, `runs/${id}/config.json`, configDocumentSchema), "family");
     const removed = family !== null && (await uninstallExport(family, id, placesOf(this.core)));
-    this.changed(node, id);
+    await this.changed(node, id);
     return { removed };
   }
 
@@ -81,7 +81,7 @@ export class Exports {
     if (known) return known;
     const made = work().finally(() => {
       this.working.delete(key);
-      this.changed(node, id);
+      void this.changed(node, id);
     });
     this.working.set(key, made);
     return made;

@@ -32,7 +32,7 @@ export class Launches {
   constructor(
     private readonly core: Core,
     private readonly nodes: Nodes,
-    private readonly changed: (node: string, id: string) => void,
+    private readonly changed: (node: string, id: string) => Promise<void>,
   ) {}
 
   progressOf(node: string, id: string): LaunchProgress | null {
@@ -125,7 +125,7 @@ export class Launches {
       await connection.call(op, { run: id }, { timeoutMs: 60_000 });
       if (op === "stop") this.stopping.add(`${node}/${id}`);
     }
-    this.changed(node, id);
+    await this.changed(node, id);
     return { node, id };
   }
 
@@ -134,11 +134,11 @@ export class Launches {
     const pending: Pending = { abort: new AbortController(), progress: { phase: "prepare", message: "Preparing the node", done: 0, total: 0 }, ended: Promise.resolve() };
     this.pending.set(key, pending);
     this.core.hub.publish({ type: "launch", node, id: job.id, progress: pending.progress });
-    this.changed(node, job.id);
+    void this.changed(node, job.id);
     pending.ended = this.work(node, job, config, pending).finally(() => {
       this.pending.delete(key);
       this.core.hub.publish({ type: "launch", node, id: job.id, progress: null });
-      this.changed(node, job.id);
+      void this.changed(node, job.id);
     });
   }
 

@@ -51,7 +51,7 @@ export class TrainingService {
       links: new Links((node) => this.nodes.addressOf(node), (node) => this.linkChanged(node), links),
     };
     const sources = new Sources(this.core);
-    const changed = (node: string, id: string) => void this.tell(node, id);
+    const changed = (node: string, id: string) => this.tell(node, id);
     this.follow = new Follow(this.core, sources, this.opened, { record: (record, before) => void this.recorded(record, before), reachable: (node) => void this.reachable(node) }, intervals);
     this.nodes = new Nodes(this.core, (node) => this.follow.activeOf(node), (node) => void this.follow.renew(node), (node) => void this.follow.drop(node));
     this.launches = new Launches(this.core, this.nodes, changed);

@@ -17,7 +17,7 @@ export class Trash {
   constructor(
     private readonly core: Core,
     private readonly launches: Launches,
-    private readonly changed: (node: string, id: string) => void,
+    private readonly changed: (node: string, id: string) => Promise<void>,
   ) {}
 
   /** Moves a run to the trash. Rejects with NodeError `running` while it goes on. */
@@ -25,8 +25,7 @@ export class Trash {
     writableNode(this.core, node);
     if (this.launches.progressOf(node, id)) throw new ServiceError(409, "running", "The run is being started.", "Stop it first.");
     const { entry } = await moveToTrash(await this.core.links.get(node), id);
-    this.core.hub.publish({ type: "run-removed", node, id });
-    this.changed(node, id);
+    await this.changed(node, id);
     return { entry };
   }
 
@@ -39,7 +38,7 @@ export class Trash {
   async restore(node: string, entry: string): Promise<{ node: string; id: string }> {
     writableNode(this.core, node);
     const { id } = await restoreFromTrash(await this.core.links.get(node), entrySchema.parse(entry));
-    this.changed(node, id);
+    await this.changed(node, id);
     return { node, id };
   }
 

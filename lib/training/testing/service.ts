@@ -47,3 +47,17 @@ export async function waitFor(service: TrainingService, node: string, id: string
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
+
+/** Waits until a run has taken so many training steps. */
+export async function untilStep(service: TrainingService, node: string, id: string, step: number, seconds = 120): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; ; ) {
+    const run = await service.runs.summary(node, id);
+    const { last } = await service.runs.metrics(node, id, { points: 2 });
+    if ((last?.step ?? 0) >= step) return;
+    if (!["queued", "running"].includes(run.state) || Date.now() > deadline) throw new Error(`${id} is ${run.state} at step ${run.step}: ${run.message ?? "no message"}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** An export step; the service writes it anew for the run. */
+export const exportOf = (): JobStep => ({ name: "export", title: "Exporting", argv: ["export"] });
