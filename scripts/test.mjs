@@ -11,6 +11,7 @@ import { say, seconds } from "./lib/console.mjs";
 import { homeFolder, root } from "./lib/paths.mjs";
 import { ensureVenv, installRequirements } from "./lib/python.mjs";
 import { run, SetupError } from "./lib/run.mjs";
+import { ensureServers } from "./lib/servers.mjs";
 import { build, checkNode, copyRuntime, fetchTeachers, installPackages } from "./lib/setup.mjs";
 
 /** @typedef {{ passed: number, failed: number }} Count */
@@ -51,9 +52,12 @@ const honest = (count, code) => (code !== 0 && count.failed === 0 ? { ...count, 
 const bin = (/** @type {string} */ name) => path.join(root, "node_modules", ...name.split("/"));
 const json = async (/** @type {string} */ file) => JSON.parse(await readFile(file, "utf8"));
 
-async function unit() {
+/** @param {string | null} python What runs the trainer in tests of launching; null: they are skipped. */
+async function unit(python) {
+  await ensureServers();
   const report = path.join(reports, "unit.json");
-  const { code } = await run(process.execPath, [bin("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], { cwd: root, show: true });
+  const env = { ...process.env, ...(python && { MAMBASCOPE_TEST_PYTHON: python }) };
+  const { code } = await run(process.execPath, [bin("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], { cwd: root, env, show: true });
   const { numPassedTests, numFailedTests } = await json(report);
   return honest({ passed: numPassedTests, failed: numFailedTests }, code);
 }
@@ -93,7 +97,7 @@ try {
   await installPackages();
   await copyRuntime();
   // The trainer's packages are large: they come while the app is checked.
-  const trainer = wanted("trainer")
+  const trainer = wanted("trainer") || wanted("unit")
     ? ensureVenv(homeFolder()).then(
         async (python) => (await installRequirements(python, homeFolder(), "trainer/requirements.txt"), python),
       )
@@ -103,11 +107,11 @@ try {
   await step("build", async () => (await build(), { passed: 1, failed: 0 }));
   if (wanted("lint")) await step("lint", () => check(process.execPath, [bin("eslint/bin/eslint.js"), ".", "--max-warnings", "0"]));
   if (wanted("typecheck")) await step("typecheck", () => check(process.execPath, [bin("typescript/bin/tsc"), "--noEmit"]));
-  if (wanted("unit")) await step("unit", unit);
+  const python = await trainer.catch(() => null);
+  if (wanted("unit")) await step("unit", () => unit(python));
   if (wanted("trainer")) {
     const cwd = path.join(root, "trainer");
     await step("trainer packages", async () => (await trainer, { passed: 1, failed: 0 }));
-    const python = await trainer.catch(() => null);
     if (python) {
       await step("ruff", () => check(python, ["-m", "ruff", "check", "."], { cwd }));
       await step("mypy", () => check(python, ["-m", "mypy", "mambascope_trainer"], { cwd }));

@@ -156,7 +156,9 @@ def stop(call: Call, params: Params) -> object:
     """Asks a run to checkpoint and end; it says in its status when it has. Raises AgentError `not-running`, `slurm-silent`."""
     folder, record = _running(params)
     if record["kind"] == "slurm":
-        if slurm.stop(call, record["job_id"]):
+        taken = slurm.stop(call, record["job_id"])
+        slurm_follow.changed()
+        if taken:
             write_status(folder, "stopped", "slurm", message="It was taken from the queue before it began.")
     else:
         with contextlib.suppress(ProcessLookupError):
@@ -173,10 +175,10 @@ def kill(call: Call, params: Params) -> object:
         deadline = time.monotonic() + KILL_SECONDS
         while slurm.lives(record["job_id"]) and time.monotonic() < deadline:
             time.sleep(0.5)
+        slurm_follow.changed()
     else:
         _kill_family(record["pid"], record["pid_start"])
-    status = read_object(os.path.join(folder, "status.json"))
-    if status.get("state") in ("queued", "running"):
+    if read_object(os.path.join(folder, "status.json")).get("state") != "finished":
         write_status(folder, "stopped", record["kind"], message="It was killed: resume goes on from the last checkpoint.")
     return None
 

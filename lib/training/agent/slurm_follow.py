@@ -51,6 +51,12 @@ class _Looker:
             fresh = time.time() - self._began < STALE
             return (self._queue if fresh else None), self._began
 
+    def forget(self) -> None:
+        """After a change of the queue: what was seen before it no longer counts."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._looking, PATIENCE)
+            self._began = 0.0
+
     def _look(self) -> None:
         began = time.time()
         queue = slurm.queued_jobs()
@@ -62,6 +68,7 @@ class _Looker:
 
 
 _looker = _Looker()
+changed = _looker.forget
 _asking: Set[str] = set()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +27,9 @@ from .status import JobStatus
 
 #: Seconds between two looks at the running step, and the longest between two writes of status.json.
 LOOK, BEAT = 0.5, 4.0
+
+#: Free bytes below which a step that failed without a word did so for want of space.
+FULL = 128 * 1024
 
 _PROGRESS, _ERROR = "progress.json", ".error.json"
 
@@ -152,6 +157,7 @@ class Runner:
     def _ended_early(self, step: Step, code: int) -> tuple[str, dict[str, Any]]:
         try:
             error = json.loads((self.folder / _ERROR).read_text(encoding="utf-8"))
+            (self.folder / _ERROR).unlink()
         except (OSError, ValueError):
             error = None
         if error is None and (self.signals or (code == 0 and self._stopped_itself())):
@@ -167,6 +173,8 @@ class Runner:
 
     def _guess(self, step: Step, code: int) -> MambascopeError:
         """What a step that gave no error failed by."""
+        if shutil.disk_usage(self.folder).free < FULL:
+            return file_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder)))
         told = self.status.step.get("message") if self.status.step.get("state") == "failed" else None
         if isinstance(told, str):
             out = "OutOfMemoryError" in told or "out of memory" in told
