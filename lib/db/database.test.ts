@@ -83,7 +83,7 @@ describe("opening", () => {
     db.close();
     const before = readFileSync(path.join(home, databaseName));
     expect(() => open()).toThrow(expect.objectContaining({ code: "database-newer" }));
-    expect(readFileSync(path.join(home, databaseName))).toEqual(before);
+    expect(readFileSync(path.join(home, databaseName)).equals(before)).toBe(true);
   });
 
   it.each([
@@ -107,7 +107,7 @@ describe("opening", () => {
     expect(notice).toContain("damaged");
     expect(listNodes(db)).toHaveLength(2);
     const aside = readdirSync(home).find((name) => name.includes(".damaged-") && !/-(wal|shm)$/.test(name));
-    expect(aside && readFileSync(path.join(home, aside))).toEqual(damaged);
+    expect(readFileSync(path.join(home, aside ?? "")).equals(damaged)).toBe(true);
     expect(notice).toContain(aside);
   });
 

@@ -136,45 +136,41 @@ export class MirroredRunFiles implements RunFiles {
   }
 
   async #readGrowing(run: string, name: RunFileName, offset: number, length: number): Promise<FilePart | null> {
-    const copied = (await this.#index(run)).get(name);
     const current = this.#current.get(run)?.[name];
-    const have = copied && (!current || (copied.inode === current.inode && copied.size <= current.size)) ? copied.size : 0;
-    if (copied && offset < have) {
-      const bytes = await this.#copy(run, name, offset, Math.min(length, have - offset));
-      // A full answer, or all that the node had when it was last seen.
-      if (bytes.length === length || (current && current.size === have)) return { stat: current ?? copied, bytes };
-      if (bytes.length > 0 && current) return { stat: current, bytes };
+    let copied = (await this.#index(run)).get(name);
+    if (copied && current && !(await this.#isBeginning(run, name, copied, current))) {
+      await this.#note(run, name, null);
+      copied = undefined;
     }
-    const overlap = copied && have > 0 ? Math.min(OVERLAP, have) : 0;
-    if (offset > have) {
-      // The end of a long file is looked at before its beginning was copied.
-      try {
-        return await this.node.read(run, name, offset, length);
-      } catch (error) {
-        return copied ? { stat: copied, bytes: new Uint8Array(0) } : rethrow(error);
-      }
-    }
+    const have = copied?.size ?? 0;
+    if (copied && offset < have) return { stat: current ?? copied, bytes: await this.#copy(run, name, offset, Math.min(length, have - offset)) };
     try {
-      const part = await this.node.read(run, name, have - overlap, length + overlap);
+      const part = await this.node.read(run, name, offset, length);
       if (!part) {
         if (copied) await this.#note(run, name, null);
         return null;
       }
-      if (copied && overlap > 0) {
-        const tail = await this.#copy(run, name, have - overlap, overlap);
-        if (part.stat.inode !== copied.inode || Buffer.compare(tail, part.bytes.subarray(0, overlap)) !== 0) {
-          await this.#note(run, name, null);
-          return await this.#readGrowing(run, name, offset, length);
-        }
-      }
-      const bytes = part.bytes.subarray(overlap);
-      if (bytes.length > 0 || !copied) await this.#store(run, name, have, bytes, part.stat);
-      if (offset === have) return { stat: part.stat, bytes };
-      return { stat: part.stat, bytes: await this.#copy(run, name, offset, length) };
+      // The end of a long file may be looked at before its beginning was copied; that is not kept.
+      const continues = offset === have && (!copied || part.stat.inode === copied.inode);
+      if (continues && (part.bytes.length > 0 || !copied)) await this.#store(run, name, have, part.bytes, part.stat);
+      return part;
     } catch (error) {
-      if (!copied || error instanceof TypeError) return rethrow(error);
-      return { stat: copied, bytes: await this.#copy(run, name, offset, Math.min(length, copied.size - offset)) };
+      return copied ? { stat: copied, bytes: new Uint8Array(0) } : rethrow(error);
     }
+  }
+
+  /** Whether a copy is the beginning of the file that the node has now: inodes are used again, so its end is compared. */
+  async #isBeginning(run: string, name: RunFileName, copied: FileStat, current: FileStat): Promise<boolean> {
+    if (copied.inode !== current.inode || copied.size > current.size) return false;
+    if (copied.mtime === current.mtime || copied.size === 0) return true;
+    const overlap = Math.min(OVERLAP, copied.size);
+    const part = await this.node.read(run, name, copied.size - overlap, overlap).catch(() => null);
+    // What the node cannot tell now, it tells when it is back.
+    if (!part) return true;
+    const tail = await this.#copy(run, name, copied.size - overlap, overlap);
+    if (part.stat.inode !== copied.inode || Buffer.compare(tail, part.bytes) !== 0) return false;
+    await this.#note(run, name, { ...copied, mtime: current.mtime });
+    return true;
   }
 }
 
