@@ -19,10 +19,10 @@ const FOOT = 70;
 
 export type LayerCurve = { readonly layer: number; readonly curve: Curve };
 
-type LayerMapProps = { title: string; name: readonly string[]; layers: readonly LayerCurve[]; origin: number; view: ChartView; onZoom: (zoom: Range | null) => void };
+type LayerMapProps = { title: string; name: readonly string[]; layers: readonly LayerCurve[]; origin: number; view: ChartView; /** The axis without a zoom, shared with the charts around. */ extent: Range | null; onZoom: (zoom: Range | null) => void };
 
 /** How far each layer is aligned with its teacher's, over the run: one row a layer. */
-export const LayerMap = memo(function LayerMap({ title, name, layers, origin, view, onZoom }: LayerMapProps) {
+export const LayerMap = memo(function LayerMap({ title, name, layers, origin, view, extent, onZoom }: LayerMapProps) {
   const [measure, width] = useWidth();
   const [kind, setKind] = useState<"linear" | "log">("log");
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -31,7 +31,7 @@ export const LayerMap = memo(function LayerMap({ title, name, layers, origin, vi
   const colours = useMemo(() => sequentialScale(palettes[theme]), [theme]);
   const rows = useMemo(() => layers.map(({ layer, curve }): LayerRow => ({ layer, places: axisPlaces(curve, view.axis, origin), values: curve.value })), [layers, view.axis, origin]);
   const whole = useMemo((): Range => wholeOf(rows), [rows]);
-  const range = view.zoom ?? whole;
+  const range = view.zoom ?? extent ?? whole;
   const scale = useMemo(() => scaleFor(rows, range, kind === "log"), [rows, range, kind]);
   const cell = Math.max(7, Math.min(20, Math.round(190 / Math.max(1, rows.length))));
   const plot = { left: ROOM.left, top: ROOM.top, width: Math.max(0, width - ROOM.left - ROOM.right), height: cell * rows.length };
@@ -56,7 +56,7 @@ export const LayerMap = memo(function LayerMap({ title, name, layers, origin, vi
     <ChartFrame
       title={title}
       unit="relative error of each layer's output"
-      description="Each row is a layer that is being replaced. Darker is further from what the teacher's layer does with the same input."
+      description={`Each row is a layer that is being replaced. ${theme === "dark" ? "Lighter" : "Darker"} is further from what the teacher's layer does with the same input.`}
       name={name}
       table={{ columns: ["layer", "first", "last", "lowest"], rows: rows.map(({ layer, values }) => [layer, values[0] ?? null, values.at(-1) ?? null, values.length > 0 ? Math.min(...values.filter(Number.isFinite)) : null]) }}
       csv={() => ({ columns: ["layer", "step", "tokens", "time", "error"], rows: layers.flatMap(({ layer, curve }) => curve.step.map((step, index) => [layer, step, curve.tokens[index] ?? null, curve.time[index] ?? null, curve.value[index] ?? null])) })}

@@ -40,7 +40,7 @@ export function RunCharts({ name, series, layers, origin, stages, view, onView }
       ))}
       {rows.length > 0 && (
         <div className="min-w-0 xl:col-span-2">
-          <LayerMap title="Alignment, layer by layer" name={names} layers={rows} origin={origin} view={view} onZoom={onZoom} />
+          <LayerMap title="Alignment, layer by layer" name={names} layers={rows} origin={origin} view={view} extent={extent} onZoom={onZoom} />
         </div>
       )}
     </div>

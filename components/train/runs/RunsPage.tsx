@@ -119,7 +119,6 @@ function Runs({ runs, nodeNames }: { runs: readonly RunSummary[]; nodeNames: Rea
           {narrowed ? `${shown.length} of ${runs.length} runs` : `${runs.length} runs`}
         </p>
       </div>
-      {selected.size > 0 && <Selection runs={runs.filter((run) => selected.has(runKey(run)))} onDone={() => setChosen(new Set())} />}
       {runs.length === 0 ? (
         <div className="grid place-items-center gap-3 rounded-xl border border-dashed border-line-strong px-4 py-14 text-center text-[13px] text-ink-2">
           <p>No runs yet. The quick demo distils a small hybrid on this machine in about two minutes.</p>
@@ -135,6 +134,7 @@ function Runs({ runs, nodeNames }: { runs: readonly RunSummary[]; nodeNames: Rea
       ) : (
         <RunsTable runs={shown} nodeNames={nodeNames} sort={sort} onSort={(next) => set({ sort: next })} selected={selected} onSelect={setChosen} now={now} />
       )}
+      {selected.size > 0 && <Selection runs={runs.filter((run) => selected.has(runKey(run)))} onDone={() => setChosen(new Set())} />}
     </div>
   );
 }
@@ -158,8 +158,8 @@ function Selection({ runs, onDone }: { runs: readonly RunSummary[]; onDone: () =
     if (failures.length === 0) onDone();
   };
   return (
-    <div className="grid grid-cols-[minmax(0,1fr)] gap-2" data-testid="selection">
-      <div className="flex flex-wrap items-center gap-2 rounded-lg border border-accent/40 bg-accent-soft px-3 py-2 text-[13px]">
+    <div className="sticky bottom-3 z-10 grid grid-cols-[minmax(0,1fr)] gap-2" data-testid="selection">
+      <div className="flex flex-wrap items-center gap-2 rounded-lg border border-accent/40 bg-accent-soft px-3 py-2 text-[13px] shadow-lg">
         <span className="tabular mr-1">{runs.length} selected</span>
         <Link href={compareHref(compared)} className="inline-flex h-8 items-center gap-1.5 rounded-md bg-ink px-3 text-[13px] font-medium text-canvas hover:bg-ink/85">
           <Icon name="curves" />
