@@ -35,6 +35,8 @@ const UNKNOWN_PEAK = 60;
 const MFU_AT_576 = 0.27;
 const HIGHEST_MFU = 0.45;
 const NOT_COMPILED = 0.55;
+/** align and orient work layer by layer, in small products. */
+const LAYERWISE = 0.75;
 /** GFLOP/s of one core in float32, measured with the stories model. */
 const CPU_GFLOPS_A_CORE = 35;
 
@@ -96,7 +98,8 @@ function guessedSpeed(config: RunConfig, arch: Architecture, machine: Machine): 
 }
 
 function mfuOf(config: RunConfig, arch: Architecture): number {
-  const compiled = Math.min(HIGHEST_MFU, MFU_AT_576 * (arch.hidden_size / 576) ** 2);
+  const layerwise = config.method === "align" || config.method === "orient" ? LAYERWISE : 1;
+  const compiled = layerwise * Math.min(HIGHEST_MFU, MFU_AT_576 * (arch.hidden_size / 576) ** 2);
   return config.compile ? compiled : compiled * NOT_COMPILED;
 }
 

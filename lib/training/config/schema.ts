@@ -53,7 +53,7 @@ export function withSections(document: ConfigDocument, schema: Schema = resolve(
     if (schema.required?.includes(key) && whole[key] === undefined) continue;
     const section = property.$ref === undefined ? undefined : resolve(property);
     if (section) {
-      const held = whole[key] ?? {};
+      const held = whole[key] === undefined ? {} : whole[key];
       whole[key] = isObject(held) ? withSections(held, section) : held;
     } else if (whole[key] === undefined && property.default === undefined) {
       if (property.type === "array") whole[key] = [];
