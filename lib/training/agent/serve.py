@@ -17,7 +17,7 @@ from .core import AgentError, Call, Cancelled, Params, operations
 from .process import kill_children
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
-MAX_CALLS = 64
+MAX_CALLS = 512
 # The server pings every few seconds; without a word for this long it is gone, though the connection may not know.
 SILENCE_SECONDS = 180.0
 

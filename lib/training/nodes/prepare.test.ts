@@ -51,7 +51,7 @@ afterAll(async () => {
 const environments = async () => (await readdir(path.join(base, "home", "env")).catch(() => [])).filter((name) => !name.endsWith(".lock"));
 
 describe("preparing a node", () => {
-  it("leaves nothing behind when it is cancelled, and says what pip could not do", async () => {
+  it("leaves nothing behind when it is cancelled, Python and pip included", async () => {
     const stop = new AbortController();
     const cancelled = prepareNode(node, { project, signal: stop.signal, onProgress: ({ phase }) => phase === "venv" && setTimeout(() => stop.abort(), 300) });
     await expect(cancelled).rejects.toMatchObject({ code: "cancelled" });
@@ -61,7 +61,7 @@ describe("preparing a node", () => {
     expect(await findEnvironment(node, { project })).toBeNull();
   });
 
-  it("makes an environment once, with the node's words for each step", async () => {
+  it("makes an environment once, with the node's words for each step", { timeout: 120_000 }, async () => {
     const messages: string[] = [];
     const prepared = await prepareNode(node, { project, onProgress: ({ message }) => messages.push(message) });
     expect(prepared.detail).toBe("PyTorch 2.13.0, of this environment, on the processor");
@@ -73,16 +73,20 @@ describe("preparing a node", () => {
     const again: string[] = [];
     expect(await prepareNode(node, { project, onProgress: ({ message }) => again.push(message) })).toMatchObject({ python: prepared.python, trainer: prepared.trainer });
     expect(again).toEqual([]);
-
-    // Other packages make another environment, and one that cannot be had says which package it was.
-    const file = path.join(project, "trainer", "requirements-base.txt");
-    await writeFile(file, "demo==2.0\n");
-    await expect(prepareNode(node, { project })).rejects.toMatchObject({ code: "pip", message: expect.stringContaining("demo==2.0") });
-    expect(await environments()).toEqual([path.basename(path.dirname(path.dirname(prepared.python)))]);
-    await writeFile(file, "demo==1.0\n");
   });
 
-  it("uses a PyTorch that the node's Python has, if it fits", async () => {
+  it("tells pip's lines in words, and why it failed", async () => {
+    const lines = ["Looking in links: /x", "Collecting torch==2.13.0 (from -r r.txt (line 2))", "  Downloading https://index/torch-2.13.0-cp311-cp311-linux.whl (150.2 MB)", "Progress 1048576 of 150200000", "  Using cached jinja2-3.1.6-py3-none-any.whl (134 kB)", "Installing collected packages: a, b, c"];
+    const failures = ["OSError: [Errno 28] No space left on device", "WARNING: Retrying: NewConnectionError('<pip...>')\nERROR: No matching distribution found for torch==2.13.0", "ERROR: Could not find a version that satisfies the requirement demo==2.0\nERROR: No matching distribution found for demo==2.0"];
+    const script = "import json, sys; from agent.environment import PipProgress, pip_error; p = PipProgress(); a = json.loads(sys.argv[1]); print(json.dumps([[p.take(x) for x in a[0]], [[pip_error(x).code, pip_error(x).message] for x in a[1]]]))";
+    const { stdout } = await execute(await findPython(), ["-B", "-c", script, JSON.stringify([lines, failures])], { cwd: path.resolve("lib/training") });
+    expect(JSON.parse(stdout)).toEqual([
+      [null, ["Finding torch", 0, 0], ["Downloading torch (150.2 MB)", 0, 0], ["Downloading torch (150.2 MB)", 1048576, 150200000], ["Taking from pip's cache: jinja2 (134 kB)", 0, 0], ["Installing 3 packages; this takes a while", 0, 0]],
+      [["disk-full", expect.any(String)], ["offline", expect.any(String)], ["pip", "The packages could not be installed: No matching distribution found for demo==2.0"]],
+    ]);
+  });
+
+  it("uses a PyTorch that the node's Python has, if it fits", { timeout: 120_000 }, async () => {
     const [own] = await environments();
     const python = path.join(base, "home", "env", own ?? "", "bin", "python");
     const other = await connect({ id: "local", kind: "local", root: path.join(base, "other"), python });
