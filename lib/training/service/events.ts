@@ -8,13 +8,15 @@ export type NumberedEvent = { id: string; event: TrainingEvent; data: string };
 export type Interest = { node: string; run: string } | null;
 type Subscriber = { interest: Interest; tell: (event: NumberedEvent) => void };
 
-const kept = 2000;
+/** Events, and characters of them, that are kept for tabs that come back. */
+const kept = { events: 2000, characters: 8 * 1024 * 1024 };
 
 export class EventHub {
   /** Tells this server's numbers from those of one before it. */
   private readonly epoch = randomBytes(4).toString("hex");
   private next = 1;
   private readonly past: { number: number; event: TrainingEvent; data: string }[] = [];
+  private characters = 0;
   private readonly subscribers = new Set<Subscriber>();
 
   get size(): number {
@@ -25,7 +27,8 @@ export class EventHub {
     const number = this.next++;
     const data = JSON.stringify(event);
     this.past.push({ number, event, data });
-    if (this.past.length > kept) this.past.splice(0, this.past.length - kept);
+    this.characters += data.length;
+    while (this.past.length > kept.events || this.characters > kept.characters) this.characters -= this.past.shift()?.data.length ?? 0;
     const numbered = { id: this.idOf(number), event, data };
     for (const subscriber of this.subscribers) if (concerns(event, subscriber.interest)) subscriber.tell(numbered);
   }

@@ -52,7 +52,7 @@ export class Exports {
 
   /** Where a run's export is in the home folder; null if it is not there. */
   async exportedOf(id: string, family: string | null): Promise<Exported | null> {
-    const manifest = family === null ? null : await readManifest(path.join(placesOf(this.core).models, family)).catch(() => null);
+    const manifest = family === null ? null : await readManifest(path.join(/* turbopackIgnore: true */ placesOf(this.core).models, family)).catch(() => null);
     const set = manifest && Object.hasOwn(manifest.mixer_sets, id) ? manifest.mixer_sets[id] : undefined;
     return manifest && set && Object.hasOwn(manifest.variants, id) ? { family: manifest.family, variant: id, draft: set.draft !== undefined } : null;
   }
@@ -107,8 +107,8 @@ export class Exports {
 
   private async install(connection: AgentConnection, id: string): Promise<Exported> {
     const places = placesOf(this.core);
-    if (connection.address.kind === "local") return installExport(path.join(connection.hello.root, "runs", id, "export"), id, places);
-    const folder = path.join(this.core.home, "incoming", `${connection.address.id}-${id}`);
+    if (connection.address.kind === "local") return installExport(path.join(/* turbopackIgnore: true */ connection.hello.root, "runs", id, "export"), id, places);
+    const folder = path.join(/* turbopackIgnore: true */ this.core.home, "incoming", `${connection.address.id}-${id}`);
     try {
       await download(connection, `runs/${id}/export`, id, folder);
       return await installExport(folder, id, places);
@@ -121,9 +121,9 @@ export class Exports {
 /** Brings a bundle's manifest and the files of its set `name` (of a family of its own, all files) to this machine, checked. */
 async function download(connection: AgentConnection, from: string, name: string, to: string): Promise<void> {
   await mkdir(/* turbopackIgnore: true */ to, { recursive: true });
-  const manifest = await fetchFile(connection, `${from}/manifest.json`, path.join(to, "manifest.json"), null).then(() => readManifest(to));
+  const manifest = await fetchFile(connection, `${from}/manifest.json`, path.join(/* turbopackIgnore: true */ to, "manifest.json"), null).then(() => readManifest(to));
   if (!manifest) throw new ServiceError(409, "export-missing", "The run has no exported bundle.", "Export it first.");
-  for (const file of neededFiles(parseManifest(manifest), name)) await fetchFile(connection, `${from}/${file}`, path.join(to, file), manifest.files[file]?.sha256 ?? null);
+  for (const file of neededFiles(parseManifest(manifest), name)) await fetchFile(connection, `${from}/${file}`, path.join(/* turbopackIgnore: true */ to, file), manifest.files[file]?.sha256 ?? null);
 }
 
 function neededFiles(manifest: Manifest, name: string): string[] {

@@ -61,8 +61,8 @@ export function queryOf<T>(request: Request, schema: z.ZodType<T>): T {
 }
 
 const heartbeatMs = 15_000;
-/** Events that wait for a reader who does not take them; such a reader is let go, and its browser connects again. */
-const mostWaiting = 4000;
+/** Bytes that wait for a reader who does not take them; such a reader is let go, and its browser connects again. */
+const mostWaiting = 8 * 1024 * 1024;
 
 /**
  * A stream of server-sent events. `start` gets `send` (of JSON) and `close`, and gives the way to stop telling; a comment each
@@ -102,7 +102,7 @@ export function eventStream(request: Request, start: (send: (data: string, id?: 
       },
       cancel: () => end(),
     },
-    new CountQueuingStrategy({ highWaterMark: 16 }),
+    new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),
   );
   return new Response(body, { headers: { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no" } });
 }

@@ -1,4 +1,6 @@
 /** Runs as the pages see them: what their directories tell, with what this server knows of them besides. */
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
 import { z } from "zod";
 import { getSetting } from "@/lib/db/settings";
 import { archive, listFolder, writeFile } from "../hosts/files";
@@ -9,11 +11,11 @@ import type { OpenedRuns } from "../runs/opened-runs";
 import type { RunRecord } from "../runs/record";
 import { readJson as readRunJson } from "../runs/files";
 import { readLog, readSamples } from "../runs/tails";
-import { configDocumentSchema, jobSchema, runDetailSchema, type LogAnswer, type MetricsAnswer, type RunDetail, type RunPatch, type RunState, type RunSummary, type SamplesAnswer } from "../types";
+import { configDocumentSchema, jobSchema, runDetailSchema, runIdSchema, type LogAnswer, type MetricsAnswer, type RunDetail, type RunPatch, type RunState, type RunSummary, type SamplesAnswer } from "../types";
 import type { metricsQuerySchema } from "../types";
 import { portableConfig } from "./config-folders";
 import { nodeRow, now, placesOf, writableNode, type Core } from "./core";
-import { notFound } from "./errors";
+import { notFound, ServiceError } from "./errors";
 import type { Exports } from "./exports";
 import type { Follow } from "./follow";
 import type { Launches } from "./launches";
@@ -82,7 +84,7 @@ export class Runs {
     return {
       ...summary,
       ...{ config: portable, job, evaluation, folder },
-      files: entries.filter(({ path }) => !path.startsWith("checkpoints/") && !path.startsWith(".")),
+      files: entries.filter((entry) => !entry.path.startsWith("checkpoints/") && !entry.path.startsWith(".")),
       bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
       checkpoints: checkpointsIn(entries),
       links: summary.exported ? await this.parts.exports.linksOf(summary.exported) : null,
@@ -118,7 +120,7 @@ export class Runs {
   /** The run directory as tar.gz; without checkpoints, unless asked. */
   async download(node: string, id: string, checkpoints: boolean, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     await this.summary(node, id);
-    writableNode(this.core, node);
+    if (nodeRow(this.core, node).kind === "shipped") throw new ServiceError(409, "read-only", "The histories that ship are not packed.", `They are in the project's folder results/runs/${id}.`);
     const connection = await this.core.links.get(node, signal);
     const through = new TransformStream<Uint8Array, Uint8Array>(undefined, undefined, { highWaterMark: 4 });
     const writer = through.writable.getWriter();
@@ -140,11 +142,11 @@ export class Runs {
   /** The folder of a run and its files; none where the node is away. */
   private async folderOf(node: string, id: string): Promise<{ folder: string; entries: { path: string; bytes: number }[] }> {
     const row = nodeRow(this.core, node);
-    if (row.kind === "shipped") return { folder: `results/runs/${id}`, entries: [] };
+    if (row.kind === "shipped") return { folder: `results/runs/${id}`, entries: await filesIn(path.join(/* turbopackIgnore: true */ this.core.project, "results", "runs", runIdSchema.parse(id))) };
     try {
       const connection = await this.core.links.get(node);
       const entries = await listFolder(connection, `runs/${id}`, true);
-      return { folder: `${connection.hello.root}/runs/${id}`, entries: entries.filter(({ kind }) => kind === "file").map(({ path, size }) => ({ path, bytes: size })) };
+      return { folder: `${connection.hello.root}/runs/${id}`, entries: entries.filter(({ kind }) => kind === "file").map((entry) => ({ path: entry.path, bytes: entry.size })) };
     } catch {
       return { folder: `runs/${id}`, entries: [] };
     }
@@ -168,7 +170,13 @@ export class Runs {
 /** The setting that keeps a node's root, as its agent told it. */
 export const rootKey = (node: string): string => `root:${node}`;
 
+/** The files of a folder, without its folders. */
+async function filesIn(folder: string): Promise<{ path: string; bytes: number }[]> {
+  const names = await readdir(/* turbopackIgnore: true */ folder);
+  return Promise.all(names.sort().map(async (name) => ({ path: name, bytes: (await stat(path.join(/* turbopackIgnore: true */ folder, name))).size })));
+}
+
 function checkpointsIn(entries: readonly { path: string }[]): string[] {
-  const names = entries.flatMap(({ path }) => /^checkpoints\/(step-\d+)/.exec(path)?.[1] ?? []);
+  const names = entries.flatMap((entry) => /^checkpoints\/(step-\d+)/.exec(entry.path)?.[1] ?? []);
   return [...new Set(names)];
 }

@@ -53,7 +53,7 @@ export class TrainingService {
     const sources = new Sources(this.core);
     const changed = (node: string, id: string) => this.tell(node, id);
     this.follow = new Follow(this.core, sources, this.opened, { record: (record, before) => void this.recorded(record, before), reachable: (node) => void this.reachable(node) }, intervals);
-    this.nodes = new Nodes(this.core, (node) => this.follow.activeOf(node), (node) => void this.follow.renew(node), (node) => void this.follow.drop(node));
+    this.nodes = new Nodes(this.core, (node) => this.follow.activeOf(node), (node) => void this.follow.renew(node), (node) => void this.follow.drop(node).then(() => sources.remove(node)));
     this.launches = new Launches(this.core, this.nodes, changed);
     this.exports = new Exports(this.core, this.nodes, changed);
     this.trash = new Trash(this.core, this.launches, changed);

@@ -1,4 +1,5 @@
 /** Where the runs of each node are read: this machine's disk, or a node's agent through a copy that is kept here. */
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { NodeRow } from "@/lib/db/rows";
 import { listRuns } from "../hosts/files";
@@ -30,6 +31,16 @@ export class Sources {
     this.made.delete(node);
   }
 
+  /** Forgets a node that is gone, with the copy of its runs. */
+  async remove(node: string): Promise<void> {
+    this.drop(node);
+    await rm(this.mirrorOf(node), { recursive: true, force: true });
+  }
+
+  private mirrorOf(node: string): string {
+    return path.join(/* turbopackIgnore: true */ this.core.home, "mirror", node);
+  }
+
   private make({ id, kind }: Pick<NodeRow, "id" | "kind">): NodeRuns {
     const nothing = () => Promise.resolve();
     if (kind === "shipped") {
@@ -44,7 +55,7 @@ export class Sources {
       return { source, files: source.files, forget: nothing };
     }
     const connected = () => this.core.links.get(id);
-    const mirror = new MirroredRunFiles(new RemoteRunFiles(connected), path.join(/* turbopackIgnore: true */ this.core.home, "mirror", id));
+    const mirror = new MirroredRunFiles(new RemoteRunFiles(connected), this.mirrorOf(id));
     const source = new RemoteRunSource(id, mirror, connected, (runs) => mirror.listed(runs));
     return { source, files: mirror, forget: (run) => mirror.forget(run) };
   }

@@ -1,16 +1,22 @@
 /** Small real runs of the trainer, for tests of launching and following. */
+import { execFile } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { promisify } from "node:util";
 import type { Job, JobStep, Launcher } from "../types";
 
-export type Status = { state: string; phase?: string; step?: number; steps?: number; message?: string; action?: string };
+export type Status = { state: string; updated: number; phase?: string; step?: number; steps?: number; message?: string; action?: string };
 
-/** A step that ends within a second or so. */
-export const quickStep: JobStep = { name: "data", title: "Making data", argv: ["generate", "--kind", "grammar", "--rows", "50", "--out", "{run}/stories.jsonl"] };
+/** A step that ends within a second or so; {@link quickWords} is what it prints. */
+export const quickStep: JobStep = { name: "check", title: "Checking", argv: ["verify", "{shipped}/stories"] };
+export const quickWords = "All files are there and whole.";
+
+/** A step that waits for a config which nobody writes: `putRun` makes it a pipe. */
+export const endlessStep: JobStep = { name: "train", title: "Training", argv: ["train", "--config", "{run}/pipe.json", "--run-dir", "{run}"] };
 
 /** Data, and a training run of the family `stories` on the CPU: a few steps a second. */
 export const trainingSteps: JobStep[] = [
-  { ...quickStep, argv: ["generate", "--kind", "grammar", "--rows", "80", "--out", "{root}/training/stories.jsonl"] },
+  { name: "data", title: "Making data", argv: ["generate", "--kind", "grammar", "--rows", "80", "--out", "{root}/training/stories.jsonl"] },
   {
     name: "prepare",
     title: "Packing",
@@ -35,6 +41,7 @@ export async function putRun(root: string, id: string, steps: readonly JobStep[]
   const job: Job = { version: 1, id, name: id, created: Date.now() / 1000, family: "stories", preset: null, steps: [...steps], launcher };
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, "job.json"), JSON.stringify(job));
+  if (steps.includes(endlessStep)) await promisify(execFile)("mkfifo", [path.join(folder, "pipe.json")]).catch(() => undefined);
   if (training) await writeFile(path.join(folder, "config.json"), JSON.stringify(trainingConfig(root, training.shipped, training.steps)));
   return folder;
 }
