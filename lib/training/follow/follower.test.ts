@@ -94,7 +94,7 @@ describe("a poll", () => {
     expect([taken("record"), reads]).toEqual([[], 0]);
   });
 
-  it("goes on past a run that cannot be read, and says so", async () => {
+  it("goes on past a run that cannot be read, and says so of that run", async () => {
     writeRun(folder("good"), 50);
     writeRun(folder("odd"), 50);
     const source = sourceOf();
@@ -105,7 +105,24 @@ describe("a poll", () => {
     const follower = follow({ source: { node: "local", files, list: () => source.list() } });
     await follower.poll();
     expect(follower.record("good")?.state).toBe("finished");
-    expect(taken("seen").map(({ error }) => error?.code)).toEqual(["io"]);
+    expect(follower.record("odd")?.message).toContain("The disk fails.");
+    expect([follower.error, listRuns(db, "local").length]).toEqual([null, 2]);
+    taken("record");
+    await follower.poll();
+    expect(taken("record")).toEqual([]);
+  });
+
+  it("does not wait for a long file, whose measures come after", async () => {
+    writeRun(folder("long"), 40_000);
+    writeRun(folder("short"), 40);
+    const follower = follow();
+    await follower.poll();
+    expect(follower.record("short")?.best.loss).toBeGreaterThan(0);
+    expect(follower.record("long")).toMatchObject({ state: "finished", best: {} });
+    follower.start();
+    await until(() => follower.record("long")?.best.loss !== undefined);
+    expect(follower.record("long")?.curve.length).toBe(40);
+    expect(getRun(db, "local", "long")?.bestLoss).toBe(follower.record("long")?.best.loss);
   });
 });
 
@@ -176,6 +193,19 @@ describe("watching", () => {
     appendFileSync(path.join(folder("one"), "log.txt"), "after\n");
     await follower.poll();
     expect(taken("log")).toEqual([]);
+  });
+
+  it("tells nothing of a long file that is being read, and then what is new", async () => {
+    writeRun(folder("long"), 40_000, { state: "running" });
+    const follower = follow({ intervals: { watched: 10 } });
+    const end = follower.watch("long");
+    follower.start();
+    await until(() => follower.open("long").file.complete && follower.record("long")?.best.loss !== undefined);
+    await follower.poll();
+    appendFileSync(path.join(folder("long"), "metrics.jsonl"), pythonLine({ kind: "train", step: 1e6, tokens: 1, time: 2e9, loss: 3 }));
+    await until(() => events.some(({ type }) => type === "metrics"));
+    expect(taken("metrics")).toMatchObject([{ reset: false, total: 40_001, rows: [{ step: 1e6, loss: 3 }] }]);
+    end();
   });
 
   it("tells that a file was rewritten, with its rows", async () => {

@@ -2,13 +2,13 @@
 import type { Db } from "@/lib/db/connection";
 import { changeRuns, listRuns } from "@/lib/db/runs";
 import type { RunRow } from "@/lib/db/rows";
-import { asNodeError, type NodeError } from "../hosts/errors";
+import { asNodeError, NodeError } from "../hosts/errors";
 import type { ListedRun, RunSource } from "../runs/files";
 import type { OpenedRun, OpenedRuns } from "../runs/opened-runs";
 import { recordOfRow, type RunRecord } from "../runs/record";
 import type { FollowEvent } from "./events";
 import { RunState } from "./run-state";
-import { WatchedRun } from "./watched-run";
+import { LONG, WatchedRun } from "./watched-run";
 
 /** Milliseconds between two polls: while somebody watches an active run, while a page is open, and else. */
 export interface Intervals {
@@ -21,8 +21,8 @@ export interface Intervals {
 
 export const defaultIntervals: Intervals = { watched: 1000, open: 5000, idle: 30_000, away: 60_000 };
 
-/** New bytes of metrics above which a poll does not wait for them. */
-const LONG = 8 << 20;
+/** What a node's agent says of a file, not of the node. */
+const ofOneFile = new Set(["denied", "io", "path", "not-a-file", "not-found"]);
 
 export interface FollowerParts {
   source: RunSource;
@@ -176,15 +176,9 @@ export class Follower {
     try {
       const listed = await source.list();
       const put: RunRow[] = [];
-      let failure: unknown = null;
       for (const run of listed) {
-        try {
-          const row = await this.#look(run, now());
-          if (row) put.push(row);
-        } catch (error) {
-          // One run that cannot be read must not hide the others.
-          failure = error;
-        }
+        const row = await this.#look(run, now()).catch((error: unknown) => this.#unreadable(run, error, now()));
+        if (row) put.push(row);
       }
       const present = new Set(listed.map(({ id }) => id));
       const removed = [...this.#states.keys()].filter((id) => !present.has(id));
@@ -194,7 +188,6 @@ export class Follower {
         tell({ type: "run-removed", node: this.node, id });
       }
       if (put.length + removed.length > 0 && this.#parts.db) changeRuns(this.#parts.db, this.node, put, removed);
-      if (failure !== null) throw failure;
       this.#failures = 0;
       this.#error = null;
     } catch (error) {
@@ -202,6 +195,15 @@ export class Follower {
       this.#error = asNodeError(error);
     }
     tell({ type: "seen", node: this.node, time: now(), error: this.#error });
+  }
+
+  /** One run that cannot be read must not hide the others; a node that went away meanwhile ends the poll. */
+  #unreadable(listed: ListedRun, error: unknown, now: number): RunRow | null {
+    if (error instanceof NodeError && !ofOneFile.has(error.code)) throw error;
+    const state = this.#state(listed.id);
+    if (!state.fail(listed, error, now) || !state.record) return null;
+    this.#parts.tell({ type: "record", record: state.record });
+    return state.row();
   }
 
   /** Reads the new measures. Of a long file they are read beside the polls, one file at a time, and false is returned. */

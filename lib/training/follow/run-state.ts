@@ -44,6 +44,16 @@ export class RunState {
     return this.#update(now);
   }
 
+  /** Says that the run's files cannot be read. Returns whether that is new. */
+  fail(listed: ListedRun, error: unknown, now: number): boolean {
+    const known = this.record ?? recordOf({ node: this.node, listed, digest: this.digest, now, ...this.#documents });
+    const reason = error instanceof Error ? error.message : String(error);
+    const record = { ...known, message: `Its files cannot be read: ${reason}`, action: "Check the rights to its folder, and the disk." };
+    const differs = !isDeepStrictEqual(record, this.record);
+    this.record = record;
+    return differs;
+  }
+
   /** Whether the index has no measures of the file as it is now. */
   get unmeasured(): boolean {
     const stat = this.#listed?.files["metrics.jsonl"];

@@ -8,12 +8,15 @@ import type { FollowEvent } from "./events";
 type MetricsEvent = Extract<FollowEvent, { type: "metrics" }>;
 /** Most rows of one event; a tab that gets fewer than there are asks for the series again. */
 const MOST_ROWS = 500;
+/** Bytes of metrics above which a poll does not wait for them. */
+export const LONG = 8 << 20;
 
 export class WatchedRun {
   watchers = 0;
   #log: Tail;
   #samples: Tail;
-  #begun = false;
+  #begun: Promise<void> | null = null;
+  #reading = false;
   #generation: string | null = null;
   #told = new Map<string, number>();
 
@@ -28,16 +31,36 @@ export class WatchedRun {
   }
 
   /** Takes what is there now as known: who begins to watch reads it by itself. */
-  async begin(opened: OpenedRun): Promise<void> {
-    if (this.#begun) return;
-    this.#begun = true;
-    this.#mark(opened);
+  begin(opened: OpenedRun): Promise<void> {
+    this.#begun ??= this.#begin(opened).catch((error: unknown) => {
+      this.#begun = null;
+      throw error;
+    });
+    return this.#begun;
+  }
+
+  async #begin(opened: OpenedRun): Promise<void> {
+    // What others have read, who watches may have read too; lines after these are told, at worst a second time.
+    const known = opened.file.stat !== null;
+    if (known) this.#mark(opened);
     await Promise.all([this.#log.skip(), this.#samples.skip()]);
+    if (known) return;
+    const size = (await this.files.stat(this.run, "metrics.jsonl"))?.size ?? 0;
+    if (size <= LONG) await opened.refresh();
+    else this.#reading = true;
+    this.#mark(opened);
   }
 
   /** Tells of the lines that came since the last time; `opened` has been read. */
   metrics(opened: OpenedRun): void {
-    const { lines } = opened.file;
+    const { lines, complete } = opened.file;
+    // What is read of a long file is not new.
+    if (!complete) return;
+    if (this.#reading) {
+      this.#reading = false;
+      this.#mark(opened);
+      return;
+    }
     const reset = this.#generation !== opened.generation;
     const from = reset ? new Map<string, number>() : this.#told;
     const fresh = [...lines.tables].reduce((sum, [kind, table]) => sum + table.length - (from.get(kind) ?? 0), 0);
