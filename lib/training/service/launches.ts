@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { checkConfig, hasErrors, type PlannedStage } from "../config/validate";
 import { findPreset } from "../config/presets";
-import { writeFile } from "../hosts/files";
+import { listRuns, writeFile } from "../hosts/files";
 import type { AgentConnection } from "../hosts/connection";
 import { configDocumentSchema, jobSchema, launchRequestSchema, type ConfigDocument, type Job, type JobStep, type LaunchProgress, type LaunchRequest } from "../types";
 import { configOnNode, dataPaths, portableConfig, textOf } from "./config-folders";
@@ -81,6 +81,8 @@ export class Launches {
     writableNode(this.core, node);
     if (this.pending.has(`${node}/${id}`)) throw new ServiceError(409, "run-busy", "The run is being started already.", "Wait for it, or stop it.");
     const connection = await this.core.links.get(node);
+    const [listed] = (await listRuns(connection, [id])).runs;
+    if (listed?.alive === "alive") throw new ServiceError(409, "run-busy", "The run goes on already.", "Stop it first, or wait until it has ended.");
     const { config, job } = await this.documents(connection, id);
     const whole = job ?? (await this.jobOf(connection, id, config));
     await this.writeStatus(connection, id, "queued", {});
