@@ -39,11 +39,11 @@ def _reusable(params: Params, chosen: Optional[str]) -> Optional[Dict[str, Any]]
     if reuse is None or chosen is not None:
         return None
     fields = Params(reuse)
-    folder = inside(fields.text("folder"))
     try:
-        with open(os.path.join(folder, fields.text("stamp")), encoding="ascii") as file:
+        folder = inside(fields.text("folder"))
+        with open(inside(fields.text("folder") + "/" + fields.text("stamp")), encoding="ascii") as file:
             fits = file.read().strip() == fields.text("sha256")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AgentError):
         return None
     if not fits or not os.access(_interpreter(folder), os.X_OK):
         return None

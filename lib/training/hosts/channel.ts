@@ -72,8 +72,7 @@ export async function channelCommand(address: NodeAddress): Promise<ChannelComma
     throw new NodeError("unsupported", "Runs on this machine need Linux or macOS.", "Start the dashboard inside WSL, or add another machine as a node.");
   }
   if (address.kind === "local") return { file: address.python ?? (await findPython()), args: ["-u", "-c", bootstrap], env: process.env };
-  // Messages in English, so that they can be told apart.
-  return { file: "ssh", args: sshArguments(address), env: { ...process.env, LC_ALL: "C" } };
+  return { file: "ssh", args: sshArguments(address), env: process.env };
 }
 
 /** Starts it. The caller listens at once: a program that cannot start says so in the next tick. */

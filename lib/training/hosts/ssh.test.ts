@@ -145,6 +145,30 @@ describe("a node that is this machine", () => {
   });
 });
 
+describe("a link", () => {
+  it("does not knock again at once, and lets one who waits leave", async () => {
+    const root = await mkdtemp(path.join(tmpdir(), "mambascope-node-"));
+    const broken = new NodeLink({ id: "local", kind: "local", root, python: "/bin/false" }, { backoffMs: { first: 400, longest: 1000 } });
+    await expect(broken.get()).rejects.toMatchObject({ code: "start" });
+    await Promise.all(Array.from({ length: 50 }, () => expect(broken.get()).rejects.toMatchObject({ code: "start" })));
+    expect(broken.state).toMatchObject({ state: "failed", attempts: 1, error: { code: "start" } });
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    await expect(broken.get()).rejects.toMatchObject({ code: "start" });
+    expect(broken.state.attempts).toBe(2);
+    broken.close();
+
+    const link = new NodeLink({ id: "local", kind: "local", root });
+    const stop = new AbortController();
+    const leaving = link.get(stop.signal);
+    const staying = link.get();
+    stop.abort();
+    await expect(leaving).rejects.toMatchObject({ code: "cancelled" });
+    expect((await staying).hello.root).toBe(root);
+    link.close();
+    await rm(root, { recursive: true });
+  });
+});
+
 async function until(check: () => boolean): Promise<void> {
   for (let waited = 0; waited < 15_000; waited += 20) {
     if (check()) return;
