@@ -69,8 +69,8 @@ def _missing_package(error: ModuleNotFoundError) -> MambascopeError:
 
 
 def _fail(error: MambascopeError) -> int:
-    """Tells programs on standard output and people on standard error."""
-    report_error(error)
-    print(json.dumps({"error": error.to_json()}), flush=True)
+    """Tells programs on standard output (the runner of a job in a file) and people on standard error."""
+    if not report_error(error):
+        print(json.dumps({"error": error.to_json()}), flush=True)
     print(f"{error.message} {error.action}", file=sys.stderr, flush=True)
     return 1

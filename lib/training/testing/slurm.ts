@@ -45,6 +45,9 @@ export async function startSlurm(): Promise<TestCluster> {
   process.env.SLURM_CONF = at("slurm.conf");
   const pids = [at("n1.pid"), at("n2.pid"), at("slurmctld.pid"), at("munge", "pid")];
   const stop = async () => {
+    // Jobs outlive the daemons: they end first.
+    const jobs = (await execute("squeue", ["--noheader", "--format=%A"]).catch(() => ({ stdout: "" }))).stdout.split("\n").filter(Boolean);
+    if (jobs.length > 0) await execute("scancel", ["--signal=KILL", "--full", ...jobs]).catch(() => undefined);
     if (before === undefined) delete process.env.SLURM_CONF;
     else process.env.SLURM_CONF = before;
     for (const file of pids) await endProcess(file);

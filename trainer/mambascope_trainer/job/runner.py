@@ -145,8 +145,8 @@ class Runner:
             # srun would end its step at a signal; SLURM brings this one to the processes of every host.
             subprocess.run(["scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"]], check=False, timeout=60)
         elif command.torchrun:
-            # torchrun itself would wait only so long for its processes to checkpoint.
-            for pid in children(child.pid):
+            # torchrun itself would wait only so long for its processes to checkpoint; before it has any, it ends.
+            for pid in children(child.pid) or [child.pid]:
                 _send(pid, signal.SIGTERM)
         else:
             child.terminate()

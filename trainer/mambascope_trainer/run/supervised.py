@@ -22,9 +22,11 @@ def is_supervised() -> bool:
     return JOB in os.environ
 
 
-def report_error(error: MambascopeError) -> None:
-    """Tell the runner, if there is one, why this command fails; of several processes the last one counts."""
+def report_error(error: MambascopeError) -> bool:
+    """Tell the runner why this command fails (of several processes the last one counts); false if there is none."""
     path = os.environ.get(ERROR_FILE)
-    if path:
-        with contextlib.suppress(OSError):
-            replace_text(Path(path), json.dumps(error.to_json()))
+    if not path:
+        return False
+    with contextlib.suppress(OSError):
+        replace_text(Path(path), json.dumps(error.to_json()))
+    return True
