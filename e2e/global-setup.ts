@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { testHome } from "../playwright.config";
 import { writeBundle, type Fault } from "./bundles";
+import { borrowEnvironment } from "./trainer-environment";
 import { writeRun } from "./training";
 
 const faults: Fault[] = ["damaged", "truncated", "missing", "wrong-checksum", "other-version", "to-fetch"];
@@ -15,6 +16,7 @@ export default async function setup(): Promise<void> {
   for (const [index, fault] of faults.entries()) {
     await writeBundle(models, { family: `tiny-${fault}`, title: `Tiny, ${fault}`, seed: 10 + index, fault });
   }
+  await borrowEnvironment(testHome);
   await writeRun(testHome, { id: "with-samples", name: "With samples", lines: 80, samples: true });
   await writeRun(testHome, { id: "to-delete", name: "To delete", lines: 20 });
   await writeRun(testHome, { id: "long-run", name: "Long run", lines: 100_000, state: "finished" });

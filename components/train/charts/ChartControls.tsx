@@ -36,7 +36,7 @@ export function ChartControls({ view, onView }: { view: ChartView; onView: (chan
         <label htmlFor={slider} className="text-xs text-ink-2">
           Smoothing <span className="tabular text-ink-3">{view.smoothing === 0 ? "off" : view.smoothing.toFixed(2)}</span>
         </label>
-        <div className="flex h-8 items-center">
+        <div className="flex h-[30px] items-center">
           <input id={slider} type="range" className="slider w-36" min={0} max={MOST} step={0.01} value={view.smoothing} onChange={(event) => onView({ smoothing: Number(event.target.value) })} />
         </div>
       </div>

@@ -1,6 +1,6 @@
 "use client";
 
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/Button";
 import { formatBytes } from "@/components/ui/format";
 import { Icon, type IconName } from "@/components/ui/Icon";
@@ -22,11 +22,9 @@ export function NodeCard({ node, now, checkAtOnce }: { node: TrainingNode; now: 
   const change = useChange();
   const [editing, setEditing] = useState(false);
   const [asking, setAsking] = useState(false);
-  const [started, setStarted] = useState(false);
-  if (checkAtOnce && !started) {
-    setStarted(true);
-    queueMicrotask(() => void start("check"));
-  }
+  useEffect(() => {
+    if (checkAtOnce) void start("check");
+  }, [checkAtOnce, start]);
   const local = node.kind === "local";
   const path = `/api/training/nodes/${encodeURIComponent(node.id)}`;
   const steps = work.steps.length > 0 ? work.steps : node.checks;

@@ -111,7 +111,7 @@ function Curves({ run }: { run: RunDetail }) {
   const origin = metrics.answer?.first?.time ?? 0;
   const loss = metrics.series.get(keyOf("train", "loss")) ?? [...metrics.series.values()][0];
   const wanted = useMemo(() => (view.zoom && loss ? stepsWithin(loss, axisPlaces(loss, view.axis, origin), view.zoom) : null), [view.zoom, view.axis, loss, origin]);
-  if (wanted && view.zoom && !sameSteps(wanted, steps) && !metrics.pending && zoomChanged(steps, wanted)) setSteps(wanted);
+  if (wanted && zoomChanged(steps, wanted)) setSteps(wanted);
 
   if (metrics.pending) return <p className="text-[13px] text-ink-2">Reading the measures…</p>;
   if (metrics.error && !metrics.answer) {
@@ -131,8 +131,6 @@ function Curves({ run }: { run: RunDetail }) {
     </div>
   );
 }
-
-const sameSteps = (one: readonly [number, number], other: readonly [number, number] | null): boolean => other !== null && one[0] === other[0] && one[1] === other[1];
 
 /** Detail that was read makes the outer entries move a little: only a real change of the range is asked for anew. */
 function zoomChanged(held: readonly [number, number] | null, wanted: readonly [number, number]): boolean {

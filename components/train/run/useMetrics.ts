@@ -5,7 +5,7 @@ import { startTransition, useCallback, useEffect, useMemo, useRef, useState } fr
 import type { MetricsAnswer, TrainingEvent } from "@/lib/training/types";
 import { useEvent, type RunRef } from "../events";
 import { keys } from "../keys";
-import { seriesOf, type Curve, type MetricsRow, type SeriesKey, type Wanted } from "../metrics";
+import { seriesOf, type Curve, type MetricsRow, type SeriesKey } from "../metrics";
 import { metricsOptions } from "../queries";
 import type { Range } from "../series";
 
@@ -37,14 +37,13 @@ export function useMetrics(run: RunRef, steps: Range | null, every: number | nul
   const refetch = useCallback(() => void queries.invalidateQueries({ queryKey: keys.metrics(run.node, run.id) }), [queries, run.node, run.id]);
   const rows = useFreshRows(run, whole.data, whole.dataUpdatedAt, refetch);
 
-  const build = (overview: MetricsAnswer | undefined, finer: MetricsAnswer | undefined, wanted: Wanted) =>
-    overview ? seriesOf(overview, finer ?? null, rows, every, wanted) : new Map<SeriesKey, Curve>();
-  const series = useMemo(() => build(whole.data, steps ? detail.data : undefined, "scalars"), [whole.data, detail.data, steps, rows, every]); // eslint-disable-line react-hooks/exhaustive-deps -- `build` is made of the same
-  const layerSeries = useMemo(() => build(layers.data, undefined, "layers"), [layers.data, rows, every]); // eslint-disable-line react-hooks/exhaustive-deps -- as above
+  const series = useMemo(() => (whole.data ? seriesOf(whole.data, (steps && detail.data) ?? null, rows, every, "scalars") : noSeries), [whole.data, steps, detail.data, rows, every]);
+  const layerSeries = useMemo(() => (layers.data ? seriesOf(layers.data, null, rows, every, "layers") : noSeries), [layers.data, rows, every]);
   return { series, layers: layerSeries, answer: whole.data, pending: whole.isPending, error: whole.error, refetch };
 }
 
 const none: readonly MetricsRow[] = [];
+const noSeries: ReadonlyMap<SeriesKey, Curve> = new Map();
 
 /** Lines of metrics.jsonl that came by events since the whole was read. */
 function useFreshRows({ node, id }: RunRef, answer: MetricsAnswer | undefined, readAt: number, refetch: () => void): readonly MetricsRow[] {
@@ -53,10 +52,10 @@ function useFreshRows({ node, id }: RunRef, answer: MetricsAnswer | undefined, r
   const rows = fresh.readAt === readAt ? fresh.rows : none;
   const waiting = useRef<MetricsRow[]>([]);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const known = useRef({ generation: "", total: 0, readAt });
+  const known = useRef<{ generation: string | null; total: number; readAt: number }>({ generation: null, total: 0, readAt });
 
   useEffect(() => {
-    known.current = { generation: answer?.generation ?? "", total: answer?.rows ?? 0, readAt };
+    known.current = { generation: answer?.generation ?? null, total: answer?.rows ?? 0, readAt };
     waiting.current = [];
   }, [answer, readAt]);
 
@@ -69,7 +68,7 @@ function useFreshRows({ node, id }: RunRef, answer: MetricsAnswer | undefined, r
   }, []);
   const listen = useCallback(
     (event: TrainingEvent) => {
-      if (event.type !== "metrics" || event.node !== node || event.id !== id || known.current.generation === "") return;
+      if (event.type !== "metrics" || event.node !== node || event.id !== id || known.current.generation === null) return;
       const { generation, reset, rows: arrived, total } = event;
       // Told of before, as when the whole was read between two events.
       if (!reset && generation === known.current.generation && total <= known.current.total) return;
