@@ -1,6 +1,7 @@
 /** Run directories on this machine's disk. */
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
+import { NodeError } from "../hosts/errors";
 import { runIdPattern } from "../types";
 import type { FileStat, Liveness } from "../agent/protocol";
 import type { FilePart, ListedRun, RunFiles, RunSource } from "./files";
@@ -27,7 +28,8 @@ export class LocalRunFiles implements RunFiles {
   }
 
   async read(run: string, name: RunFileName, offset: number, length: number): Promise<FilePart | null> {
-    const file = await open(/* turbopackIgnore: true */ this.path(run, name)).catch(missingIsNull);
+    const real = await this.#real(run, name);
+    const file = real && (await open(/* turbopackIgnore: true */ real).catch(missingIsNull));
     if (!file) return null;
     try {
       const found = statOf(await file.stat({ bigint: true }));
@@ -47,8 +49,18 @@ export class LocalRunFiles implements RunFiles {
   }
 
   async stat(run: string, name: RunFileName): Promise<FileStat | null> {
-    const found = await stat(/* turbopackIgnore: true */ this.path(run, name), { bigint: true }).catch(missingIsNull);
-    return found && statOf(found);
+    // A link is not followed; for what it leads to, `read` says no.
+    const found = await lstat(/* turbopackIgnore: true */ this.path(run, name), { bigint: true }).catch(missingIsNull);
+    return found?.isFile() ? statOf(found) : null;
+  }
+
+  /** The file's path without links; null if it is missing. Throws NodeError `path` if a link leads out of the folder, as on other nodes. */
+  async #real(run: string, name: RunFileName): Promise<string | null> {
+    const named = this.path(run, name);
+    const [folder, file] = await Promise.all([realpath(/* turbopackIgnore: true */ this.folder), realpath(/* turbopackIgnore: true */ named)]).catch(() => [null, null]);
+    if (folder === null || file === null) return null;
+    if (file.startsWith(folder + path.sep)) return file;
+    throw new NodeError("path", `${run}/${name} leads out of the folder of runs through a link.`, "Put the file itself there.");
   }
 }
 

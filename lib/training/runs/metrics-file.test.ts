@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -149,6 +149,17 @@ describe("garbage", () => {
     await expect(files.read("../run", "metrics.jsonl", 0, 1)).rejects.toThrow();
     await expect(files.read("run", "../run/metrics.jsonl" as "metrics.jsonl", 0, 1)).rejects.toThrow();
   });
+});
+
+it("a link out of the folder is not followed", async () => {
+  writeFileSync(path.join(home, "..", `${path.basename(home)}.secret`), "secret");
+  symlinkSync(path.join(home, "..", `${path.basename(home)}.secret`), path.join(home, "run", "log.txt"));
+  try {
+    await expect(files.read("run", "log.txt", 0, 10)).rejects.toMatchObject({ code: "path" });
+    expect(await files.stat("run", "log.txt")).toBeNull();
+  } finally {
+    rmSync(path.join(home, "..", `${path.basename(home)}.secret`));
+  }
 });
 
 it("readers of the same file at once share one reading", async () => {
