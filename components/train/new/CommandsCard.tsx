@@ -10,15 +10,17 @@ import { stepsOf } from "@/lib/training/service/job-steps";
 import type { Draft } from "./draft";
 import { runFolder } from "./names";
 
+type CommandsCardProps = { draft: Draft; stages: readonly PlannedStage[] | null; preset: Preset | undefined; gpus: number | null };
+
 /** The same run on a command line. */
-export function CommandsCard({ draft, stages, preset }: { draft: Draft; stages: readonly PlannedStage[] | null; preset: Preset | undefined }) {
+export function CommandsCard({ draft, stages, preset, gpus }: CommandsCardProps) {
   const lines = useMemo(() => {
     const last = stages?.at(-1);
     if (!last) return [];
     const run = runFolder(draft.name);
-    const steps = [...(preset?.data ?? []), ...stepsOf(last.config, run, draft.name, draft.launcher)];
-    return jobCommands({ config: draft.config, steps, launcher: draft.launcher, run });
-  }, [draft.config, draft.launcher, draft.name, preset, stages]);
+    const steps = stepsOf(last.config, run, draft.name, draft.launcher, preset?.data);
+    return jobCommands({ config: draft.config, steps, launcher: draft.launcher, gpus, run });
+  }, [draft.config, draft.launcher, draft.name, gpus, preset, stages]);
   if (lines.length === 0) return null;
   return (
     <section aria-label="Command lines" className="rounded-xl border border-line bg-surface px-4 sm:px-5 [&>details]:border-t-0">

@@ -12,10 +12,10 @@ import { ask } from "../api";
 import { formatLarge, formatSpan } from "../words";
 import type { Draft } from "./draft";
 
-type EstimateCardProps = { draft: Draft; stages: readonly PlannedStage[] | null; teacher: Architecture | null; node: TrainingNode | undefined };
+type EstimateCardProps = { draft: Draft; stages: readonly PlannedStage[] | null; teacher: Architecture | null; /** Whether the teacher's shape is being read. */ reading: boolean; node: TrainingNode | undefined };
 
 /** What the run will take. The server knows what earlier runs measured; without it, the form's own estimate shows. */
-export function EstimateCard({ draft, stages, teacher, node }: EstimateCardProps) {
+export function EstimateCard({ draft, stages, teacher, reading, node }: EstimateCardProps) {
   const { config, launcher, node: id } = draft;
   const told = useQuery({
     queryKey: ["training", "estimate", id, JSON.stringify(launcher), JSON.stringify(config)],
@@ -40,7 +40,9 @@ export function EstimateCard({ draft, stages, teacher, node }: EstimateCardProps
       <h2 id="heading-estimate" className="text-[13px] font-semibold">
         Estimate
       </h2>
-      {shown && stages ? (
+      {reading && !told.data ? (
+        <div aria-hidden className="mt-3 h-24 animate-pulse rounded-md bg-sunken" />
+      ) : shown && stages ? (
         <>
           <dl className="mt-3 grid grid-cols-2 gap-x-4 gap-y-3">
             <Figure name="Training time" value={shown.seconds === null ? "not known" : `about ${formatSpan(rough(shown.seconds))}`} />

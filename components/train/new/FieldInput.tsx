@@ -2,6 +2,7 @@
 
 import { useState, type ReactNode } from "react";
 import { IconButton } from "@/components/ui/Button";
+import { choiceNotes } from "@/lib/training/config/field-notes";
 import type { Field } from "@/lib/training/config/fields";
 import { formatLayers, parseLayers } from "@/lib/training/config/layer-list";
 import { isObject } from "@/lib/training/config/document";
@@ -117,7 +118,7 @@ function Choice({ id, field, value, invalid, describedBy, choices, onChange, onC
         {!known && <option value={text}>{text === "" ? "choose…" : text}</option>}
         {choices.map((choice) => (
           <option key={choice} value={choice}>
-            {field.kind === "boolean" ? (choice === "true" ? "yes" : "no") : choice}
+            {field.kind === "boolean" ? (choice === "true" ? "yes" : "no") : (choiceNotes[field.path]?.[choice]?.title ?? choice)}
           </option>
         ))}
       </select>

@@ -1,8 +1,9 @@
 "use client";
 
 import { useId } from "react";
-import { IconButton } from "@/components/ui/Button";
+import { Icon } from "@/components/ui/Icon";
 import type { Field } from "@/lib/training/config/fields";
+import { choiceNotes } from "@/lib/training/config/field-notes";
 import { formatLayers } from "@/lib/training/config/layer-list";
 import type { ConfigProblem } from "@/lib/training/types";
 import { clearField, setField } from "./draft";
@@ -23,6 +24,7 @@ export function FieldRow({ field, own, inherited, problems }: FieldRowProps) {
   const invalid = problems.length > 0;
   const given = own !== undefined;
   const optional = inherited !== undefined;
+  const about = choiceNotes[field.path]?.[String(given ? own : inherited)]?.about ?? field.description;
   const wide = ["sources", "mixture", "object", "names", "texts"].includes(field.kind);
   return (
     <div data-field={field.path} className={`grid content-start gap-1 ${wide ? "sm:col-span-2" : ""}`}>
@@ -32,7 +34,17 @@ export function FieldRow({ field, own, inherited, problems }: FieldRowProps) {
           {field.unit && <span className="font-normal text-ink-3">, {field.unit}</span>}
         </label>
         <code className="ml-auto hidden truncate font-mono text-[10px] text-ink-3 sm:block">{field.path}</code>
-        {given && optional && <IconButton icon="undo" label={`Back to ${describeValue(inherited)}: ${field.label}`} className="-my-1 size-5" onClick={() => clearField(field.path)} />}
+        {given && optional && (
+          <button
+            type="button"
+            aria-label={`Back to ${describeValue(inherited)}: ${field.label}`}
+            title={`Back to ${describeValue(inherited)}`}
+            onClick={() => clearField(field.path)}
+            className="grid size-4 shrink-0 place-items-center self-center rounded text-ink-3 hover:text-ink max-sm:ml-auto"
+          >
+            <Icon name="undo" className="size-3" />
+          </button>
+        )}
       </div>
       <FieldInput field={field} id={id} value={given ? own : inherited} invalid={invalid} describedBy={`${id}-about`} onChange={(value) => setField(field.path, value)} onClear={() => clearField(field.path)} />
       <div id={`${id}-about`} className="grid gap-0.5 text-2xs">
@@ -41,7 +53,7 @@ export function FieldRow({ field, own, inherited, problems }: FieldRowProps) {
             {capital(message)}
           </p>
         ))}
-        {field.description && <p className="text-ink-3">{sentence(field.description)}</p>}
+        {about && <p className="text-ink-3">{sentence(about)}</p>}
       </div>
     </div>
   );

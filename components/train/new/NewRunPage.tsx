@@ -24,6 +24,7 @@ import { LayerPattern } from "./LayerPattern";
 import { NodeCard } from "./NodeCard";
 import { PresetGallery } from "./PresetGallery";
 import { StageTabs } from "./StageTabs";
+import { StartSources } from "./StartSources";
 import { TeacherField } from "./TeacherField";
 import { useStart } from "./useStart";
 
@@ -57,7 +58,8 @@ export function NewRunPage() {
   const situation = situationOf({ ...shared, ...own });
   const layersField = fieldsByPath.get("layers");
   const layers = Array.isArray(own.layers) ? own.layers : Array.isArray(shared.layers) ? shared.layers : [];
-  const withStrip = manifest.data !== undefined && layersField !== undefined && matters(layersField, situation) && config.stepwise === undefined;
+  const eachHasMethod = stages?.every((one) => objectOr(one).method !== undefined) ?? false;
+  const withStrip = (manifest.data !== undefined || manifest.isLoading || bundles.isPending) && layersField !== undefined && matters(layersField, situation) && config.stepwise === undefined;
 
   return (
     <div className="mx-auto w-full max-w-[90rem] px-4 py-5 sm:px-5">
@@ -107,11 +109,13 @@ export function NewRunPage() {
             <JsonEditor config={config} />
           ) : (
             sectionIds.map((section) => (
-              <FormSection key={`${section} ${stage}`} section={section} own={own} shared={shared} problems={problems} without={section === "layers" ? ["family", ...(withStrip ? ["layers"] : [])] : []}>
+              <FormSection key={`${section} ${stage}`} section={section} own={own} shared={shared} problems={problems} without={["family", ...(withStrip ? ["layers"] : []), ...(stage === null && eachHasMethod ? ["method"] : [])]}>
+                {section === "mixer" && situation.method !== "pretrain" && <StartSources node={draft.node} family={family} manifest={manifest.data} value={own.mixer} />}
                 {section === "layers" && (
                   <>
                     <TeacherField config={config} families={bundles.data?.families ?? []} problem={bundles.isError ? bundles.error.message : null} />
-                    {withStrip && <LayerPattern manifest={manifest.data} layers={layers.filter((one): one is number => typeof one === "number")} onChange={(wanted) => setField("layers", wanted)} />}
+                    {withStrip && !manifest.data && <div className="mt-3 h-20 animate-pulse rounded-md bg-sunken" />}
+                    {withStrip && manifest.data && <LayerPattern manifest={manifest.data} layers={layers.filter((one): one is number => typeof one === "number")} onChange={(wanted) => setField("layers", wanted)} />}
                     {withStrip && <FieldProblems problems={problems.filter(({ path }) => path === "layers")} />}
                   </>
                 )}
@@ -120,9 +124,9 @@ export function NewRunPage() {
           )}
         </div>
         <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:sticky lg:top-16">
-          <EstimateCard draft={draft} stages={checked.stages} teacher={teacher} node={node} />
+          <EstimateCard draft={draft} stages={checked.stages} teacher={teacher} reading={manifest.isLoading || bundles.isPending} node={node} />
           <LaunchCard draft={draft} problems={checked.problems} complete={!hasErrors(checked.problems)} />
-          <CommandsCard draft={draft} stages={checked.stages} preset={preset} />
+          <CommandsCard draft={draft} stages={checked.stages} preset={preset} gpus={node?.facts?.gpus.length ?? null} />
         </div>
       </div>
     </div>

@@ -15,7 +15,7 @@ export function ProblemList({ problems }: { problems: readonly ConfigProblem[] }
         {problems.map(({ path, message }) => (
           <li key={`${path} ${message}`}>
             <button type="button" onClick={() => goTo(path)} className="text-left underline decoration-bad/40 underline-offset-2 hover:decoration-bad">
-              {labelOf(path)}: {path === "" ? capital(message) : message}
+              {labelOf(path)}: {path === "" ? capital(message) : path.startsWith("stages.") ? message.replace(/^stage [^:]*: /, "") : message}
             </button>
           </li>
         ))}

@@ -32,7 +32,7 @@ describe("command lines", () => {
   it("write the config that they train", () => {
     const config = { name: "it's $HOME", family: "stories" };
     const train = { name: "train", title: "", argv: ["train", "--config", "{run}/config.json", "--run-dir", "{run}", "--resume"], processes: 1 };
-    const lines = jobCommands({ config, steps: [...dataSteps.tiny, train], launcher: cpu, run: "mine" });
+    const lines = jobCommands({ config, steps: [...dataSteps.tiny, train], launcher: cpu, gpus: 0, run: "mine" });
     expect(lines.at(-1)).toBe("python -m mambascope_trainer train --config data/runs/mine.json --run-dir data/runs/mine --resume");
     expect(lines.join("\n")).not.toContain("{r");
     const folder = mkdtempSync(path.join(tmpdir(), "commands-"));
@@ -46,8 +46,11 @@ describe("command lines", () => {
 
   it("start one process a GPU, and one torchrun a host under SLURM", () => {
     const train = { name: "train", title: "", argv: ["train", "--run-dir", "{run}"], processes: 2 };
-    const line = (launcher: Launcher): string => String(jobCommands({ config: {}, steps: [train], launcher, run: "r" }).at(-1));
+    const line = (launcher: Launcher): string => String(jobCommands({ config: {}, steps: [train], launcher, gpus: 4, run: "r" }).at(-1));
     expect(line({ kind: "process", gpus: [0, 3] })).toBe("CUDA_VISIBLE_DEVICES=0,3 torchrun --standalone --nproc-per-node 2 -m mambascope_trainer train --run-dir data/runs/r");
+    const all = { ...train, processes: "gpu" as const };
+    expect(String(jobCommands({ config: {}, steps: [all], launcher: { kind: "process", gpus: "all" }, gpus: 0, run: "r" }).at(-1))).toBe("python -m mambascope_trainer train --run-dir data/runs/r");
+    expect(String(jobCommands({ config: {}, steps: [all], launcher: { kind: "process", gpus: "all" }, gpus: null, run: "r" }).at(-1))).toContain("--nproc-per-node gpu");
     const slurm = launcherSchema.parse({ kind: "slurm", nodes: 2, gpusPerNode: 4, partition: "a|b", time: "1:00:00" });
     expect(line(slurm)).toContain("srun --nodes 2 --ntasks-per-node 1 --gpus-per-node 4 --partition 'a|b' --time 1:00:00 bash -c 'torchrun --nnodes 2 --nproc-per-node 4");
     expect(line({ kind: "slurm", nodes: 1, gpusPerNode: 1 })).toContain("torchrun --standalone --nproc-per-node 1 -m");

@@ -15,19 +15,23 @@ type CommandsRequest = {
   readonly config: ConfigDocument;
   readonly steps: readonly JobStep[];
   readonly launcher: Launcher;
+  /** GPUs of the node; null: not known. Without one, "gpu" is one process on the CPU. */
+  readonly gpus: number | null;
   /** Name of the run directory under data/runs. */
   readonly run: string;
 };
 
 /** One command a step, for the project's root; the first ones write the config. Long JSON stands in a here-document. */
-export function jobCommands({ config, steps, launcher, run }: CommandsRequest): string[] {
+export function jobCommands({ config, steps, launcher, gpus, run }: CommandsRequest): string[] {
   const places = projectPlaces(run);
   const file = `data/runs/${run}.json`;
   const json = JSON.stringify(config, null, 1);
   const write = `mkdir -p data/runs && cat > ${quoteArgument(file)} <<'CONFIG'\n${json}\nCONFIG`;
   const lines = steps.map((step) => {
     const argv = fillPlaces(step.argv, places).map((argument) => (argument === `${places.run}/config.json` ? file : argument));
-    return step.argv[0] !== "train" || step.processes === undefined || step.processes === 1 ? commandLine(["python", "-m", "mambascope_trainer", ...argv]) : trainLine(argv, step.processes, launcher);
+    const processes = launcher.kind === "process" && step.processes === "gpu" && gpus === 0 ? 1 : (step.processes ?? 1);
+    const alone = step.argv[0] !== "train" || (launcher.kind === "process" && processes === 1 && !Array.isArray(launcher.gpus));
+    return alone ? commandLine(["python", "-m", "mambascope_trainer", ...argv]) : trainLine(argv, processes, launcher);
   });
   return ["export PYTHONPATH=trainer", write, ...lines];
 }

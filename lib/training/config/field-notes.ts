@@ -111,3 +111,30 @@ export const fieldNotes: Record<string, Note> = {
   "parallel.strategy": { section: "machine", label: "Several processes", advanced: true },
   seed: { section: "machine", label: "Seed" },
 };
+
+/** What each choice of a field means; shown in the place of the field's explanation. */
+export const choiceNotes: Record<string, Record<string, { readonly title: string; readonly about: string }>> = {
+  method: {
+    distill: { title: "Distill: the whole model", about: "The hybrid learns the teacher's next-token distribution (Mamba in the Llama; MOHAWK's stage 3)." },
+    align: { title: "Align: hidden states", about: "Each mixer learns the output of the attention that it replaces (MOHAWK's stage 2)." },
+    orient: { title: "Orient: mixing matrices", about: "Each mixer learns attention's T × T matrix (MOHAWK's stage 1). Comes before align." },
+    dpo: { title: "DPO: preferences", about: "The hybrid learns to prefer one answer to another, the teacher as reference. For hybrids that are distilled already." },
+    draft: { title: "Draft: speculation", about: "A small model of its own that guesses the teacher's next tokens, for speculative decoding." },
+    pretrain: { title: "Pretrain: a new teacher", about: "A Llama-shaped model from nothing." },
+  },
+  pattern: {
+    fixed: { title: "fixed", about: "Every step replaces all the layers above." },
+    random: { title: "random", about: "A step replaces a subset by chance, so that each layer can be swapped alone." },
+    mixture: { title: "mixture", about: "A step takes one of several patterns: one set of mixers serves them all." },
+  },
+  train: {
+    mixers: { title: "mixers", about: "The Mamba-2 mixers alone: the base stays the teacher's, and the export is small." },
+    "mixers+norms": { title: "mixers and norms", about: "With the norms of the replaced layers." },
+    "mixers+mlp": { title: "mixers, norms and MLPs", about: "With the norms and MLPs of the replaced layers: nearer to the teacher, more memory." },
+    all: { title: "all layers", about: "All layers and the last norm, but for embedding and LM head. No bundle can be exported: its variants share the base." },
+  },
+  "mixer.options.form": {
+    ssd: { title: "SSD", about: "Mamba-2's own layout: dt by softplus, a decay A a head (Mamba in the Llama)." },
+    discrete: { title: "discrete", about: "MOHAWK's: a decay a token and head, no dt on the input. Nearer to attention from the start; what ships." },
+  },
+};

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { ConfigDocument } from "../types";
 import { stepFlops } from "./flops";
+import { fillPlaces, projectPlaces } from "./places";
 import { presets } from "./presets";
 import { architectureOf, askTrainer, randomConfig } from "./testing/trainer";
 import { trainerPython } from "../testing/trainer-python";
@@ -18,6 +19,7 @@ import json, sys, tempfile
 from pathlib import Path
 from mambascope_trainer.benchmark.flops import step_flops
 from mambascope_trainer.bundle.manifest import Architecture
+from mambascope_trainer.cli import parse
 from mambascope_trainer.run.config import ConfigError, RunConfig, read_plan
 asked = json.load(sys.stdin)
 judged = []
@@ -31,8 +33,11 @@ with tempfile.TemporaryDirectory() as folder:
         except ConfigError as error:
             judged.append({"refused": error.message})
 flops = [step_flops(RunConfig.model_validate(c), Architecture(**a)).total for c, a in asked["counted"]]
-print(json.dumps({"judged": judged, "flops": flops}))
+commands = [parse(argv).command for argv in asked["commands"]]
+print(json.dumps({"judged": judged, "flops": flops, "commands": commands}))
 `;
+
+type Judged = { stages: [string | null, number[], unknown][] } | { refused: string };
 
 describe.skipIf(python === null)("the trainer and the form", () => {
   const documents: ConfigDocument[] = fc.sample(randomConfig, { numRuns: 1000, seed: 11 });
@@ -41,9 +46,10 @@ describe.skipIf(python === null)("the trainer and the form", () => {
     const known = (checkConfig(config, arch).stages ?? []).filter(({ config: c }) => (c.method === "align" || c.method === "distill") && c.pattern === "fixed" && c.train === "mixers");
     return known.map((stage) => ({ config: stage.config, arch }));
   });
-  let answers: { judged: Judged[]; flops: number[] } = { judged: [], flops: [] };
+  const commands = presets.flatMap(({ data }) => data.map(({ argv }) => fillPlaces(argv, projectPlaces("run"))));
+  let answers: { judged: Judged[]; flops: number[]; commands: string[] } = { judged: [], flops: [], commands: [] };
   beforeAll(() => {
-    answers = askTrainer(python ?? "", program, { documents, counted: counted.map(({ config, arch }) => [config, arch]) }) as typeof answers;
+    answers = askTrainer(python ?? "", program, { documents, counted: counted.map(({ config, arch }) => [config, arch]), commands }) as typeof answers;
   }, 60_000);
 
   it("take and refuse the same configs, for the same reasons between fields", () => {
@@ -86,5 +92,10 @@ describe.skipIf(python === null)("the trainer and the form", () => {
   it("count the same FLOPs of align and distill", () => {
     expect(counted.length).toBeGreaterThan(10);
     counted.forEach(({ config, arch }, index) => expect(stepFlops(config, arch) / answers.flops[index]!, config.name).toBeCloseTo(1, 9));
+  });
+
+  it("know the commands that make the presets' data", () => {
+    // An option that the command has not ends the program.
+    expect(answers.commands).toEqual(commands.map(([command]) => command));
   });
 });

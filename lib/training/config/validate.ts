@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Architecture } from "@/lib/hybrid/config";
 import { mamba2ConfigSchema } from "@/lib/hybrid/mamba2";
 import type { ConfigDocument, ConfigProblem } from "../types";
-import { isObject, sameJson } from "./document";
+import { isObject, parsePath, pathText, sameJson, valueAt } from "./document";
 import { isPipeline, PipelineError, stageDocuments } from "./pipeline";
 import { brokenRules, repeatedLayers, type Broken } from "./rules";
 import type { RunConfig } from "./run-config";
@@ -31,7 +31,7 @@ export function checkConfig(document: unknown, teacher: Teacher | null): Checked
   }
   try {
     const checked = stageDocuments(document, teacher?.num_hidden_layers ?? null).map(({ name, config }, index) => ({ index, name, ...checkRun(config, teacher) }));
-    const problems = checked.flatMap(({ index, name, problems: own }) => own.map((one) => ({ ...one, path: placeOf(document, index, one.path), message: `stage ${name}: ${one.message}` })));
+    const problems = checked.flatMap(({ index, name, problems: own }) => own.map((one) => placed(document, index, name, one)));
     problems.push(...betweenStages(checked));
     const stages = checked.flatMap(({ name, config }) => (config ? [{ name, config }] : []));
     return { problems: withoutRepeats(problems), stages: hasErrors(problems) ? null : stages };
@@ -133,13 +133,11 @@ function betweenStages(stages: readonly CheckedStage[]): ConfigProblem[] {
   ];
 }
 
-/** The place in a pipeline's document that a stage's field comes from: the stage if it has the field, else the shared part. */
-function placeOf(document: ConfigDocument, index: number, path: string): string {
-  const stages = document.stages;
-  if (!Array.isArray(stages) || Object.hasOwn(document, "stepwise")) return path;
-  const [section = ""] = path.split(".");
-  const stage: unknown = stages[index];
-  return isObject(stage) && Object.hasOwn(stage, section) ? `stages.${index}.${path}` : path;
+/** A stage's problem at the place in the pipeline's document that the field comes from: the stage if it has the field, else the shared part. */
+function placed(document: ConfigDocument, index: number, name: string, one: ConfigProblem): ConfigProblem {
+  const own = Array.isArray(document.stages) && !Object.hasOwn(document, "stepwise") ? ["stages", index, ...parsePath(one.path)] : null;
+  if (own && one.path !== "" && valueAt(document, own) !== undefined) return { ...one, path: pathText(own), message: `stage ${name}: ${one.message}` };
+  return valueAt(document, parsePath(one.path)) === undefined ? { ...one, message: `stage ${name}: ${one.message}` } : one;
 }
 
 function withoutRepeats(problems: readonly ConfigProblem[]): ConfigProblem[] {
