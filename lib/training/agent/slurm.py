@@ -18,7 +18,7 @@ export PYTHONPATH
 exec "$1" -m mambascope_trainer job --run "$2" --root "$3" --shipped "$4"
 """
 
-# Seconds before its time limit in which a job is told to checkpoint.
+# Seconds before its time limit at which a job is told to checkpoint; of a short limit, a quarter.
 WARNING_SECONDS = 120
 TIMEOUT = 20.0
 
@@ -50,7 +50,16 @@ def options_of(launcher: Dict[str, Any]) -> List[str]:
                 options.append("%s=%d" % (_NUMBER_OPTIONS[name], value))
         else:
             raise AgentError("bad-request", "SLURM's %s cannot be %r." % (name, value), "Correct it in the launcher's fields.")
-    return options
+    return [*options, "--signal=B:TERM@%d" % min(WARNING_SECONDS, _seconds(launcher.get("time")) // 4)]
+
+
+def _seconds(limit: Optional[str]) -> int:
+    """A time limit, D-HH:MM:SS or HH:MM:SS, in seconds; none counts as long."""
+    if limit is None:
+        return 24 * 3600
+    days, _, clock = limit.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _run(argv: List[str], call: Optional[Call] = None) -> Finished:
@@ -88,7 +97,7 @@ def submit(folder: str, options: List[str], arguments: List[str]) -> int:
         file.write(SCRIPT)
     argv = [
         "sbatch", "--parsable", "--export=ALL", "--requeue", "--open-mode=append", "--output=runner.log",
-        "--job-name=" + os.path.basename(folder), "--chdir=" + folder, "--signal=B:TERM@%d" % WARNING_SECONDS,
+        "--job-name=" + os.path.basename(folder), "--chdir=" + folder,
     ]  # fmt: skip
     # Not cancelled with the call: a job whose id nobody learns would run unseen.
     done = _run([*argv, *options, script, *arguments])

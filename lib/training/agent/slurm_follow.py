@@ -84,25 +84,25 @@ def follow(launches: Dict[str, Dict[str, Any]]) -> Dict[str, str]:
             found[run] = "unknown"
         elif job in queue:
             found[run] = "alive"
-            _note_waiting(run, queue[job])
+            _note_waiting(run, queue[job], float(record.get("time", 0)))
         else:
             found[run] = "gone"
             _note_end(run, job, float(record.get("time", 0)))
     return found
 
 
-def _note_waiting(run: str, queued: Dict[str, str]) -> None:
+def _note_waiting(run: str, queued: Dict[str, str], launched: float) -> None:
     """The reason why a job waits, as the status's message; also of one that SLURM took back into the queue."""
     folder = run_folder(run)
     status = read_object(os.path.join(folder, "status.json"))
-    state, waits = status.get("state"), queued["state"] == "PENDING"
+    state, updated = status.get("state"), float(status.get("updated", 0))
     message = "It waits in SLURM's queue (%s)." % queued["reason"]
-    if not waits or (state == "queued" and status.get("message") == message):
+    if queued["state"] != "PENDING" or (state == "queued" and status.get("message") == message):
         return
-    if state == "queued" or (state == "running" and time.time() - float(status.get("updated", 0)) > QUIET):
-        # The time stays: by it, a job that waited can be told from a run that is being launched again.
-        fields = {"message": message, "action": "Wait, or stop it and ask for less.", "updated": status.get("updated", 0)}
-        write_status(folder, "queued", "slurm", **fields)
+    if state in ("queued", "stopped") or (state == "running" and time.time() - updated > QUIET):
+        # By its time, a job that waits can be told from a run that is being launched again.
+        action = "Wait, or stop it and ask for less."
+        write_status(folder, "queued", "slurm", message=message, action=action, updated=min(updated, launched))
 
 
 def _note_end(run: str, job: int, launched: float) -> None:

@@ -16,7 +16,7 @@ from .plan import Job, Places, Step
 
 PACKAGE = "mambascope_trainer"
 
-#: Seconds before a SLURM job's end that count as near: it is warned a little earlier than the dashboard asks for.
+#: Seconds before a SLURM job's end that count as near: SLURM may warn a minute earlier than it was told to.
 NEAR = 240
 
 #: Seconds that torchrun gives its processes to checkpoint after a signal.
@@ -107,11 +107,13 @@ def nears_time_limit(environment: Mapping[str, str]) -> bool:
     """Whether this is a SLURM job with little time left: then the signal that ended it was its warning."""
     if "SLURM_JOB_ID" not in environment:
         return False
-    argv = ["squeue", "--noheader", f"--jobs={environment['SLURM_JOB_ID']}", "--format=%e"]
+    argv = ["squeue", "--noheader", f"--jobs={environment['SLURM_JOB_ID']}", "--format=%T %e"]
     try:
         variables = {**environment, "SLURM_TIME_FORMAT": "%s"}
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20, env=variables)
-        return float(done.stdout.strip() or "inf") - time.time() < NEAR
+        state, end = done.stdout.split()
+        # A job that was cancelled has an end as well, which is now.
+        return state == "RUNNING" and float(end) - time.time() < NEAR
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return False
 
