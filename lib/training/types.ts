@@ -315,10 +315,11 @@ export const metricsAnswerSchema = z.object({
 });
 export type MetricsAnswer = z.infer<typeof metricsAnswerSchema>;
 
-/** `measures`: names joined by commas; `align.*` names all that start so; none: losses and rates, without layers. `from`, `to`: steps. */
+/** `measures`: names joined by commas; `align.*` names all that start so; none: losses and rates, without layers. `from`, `to`: on `axis`. */
 export const metricsQuerySchema = z.object({
   measures: z.string().max(4000).optional(),
   kind: z.enum(["train", "eval"]).optional(),
+  axis: z.enum(["step", "tokens", "time"]).optional(),
   from: z.coerce.number().optional(),
   to: z.coerce.number().optional(),
   points: z.coerce.number().int().min(2).max(20000).default(1000),

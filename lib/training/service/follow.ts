@@ -73,7 +73,8 @@ export class Follow {
   async record(node: string, id: string): Promise<RunRecord | null> {
     const row = nodeRow(this.core, node);
     const { follower, first } = this.of(row);
-    await first;
+    // What the index has of a node that is away must not wait for it.
+    if (row.kind !== "ssh" || !follower.record(id)) await first;
     const known = follower.record(id);
     if (known) return known;
     await follower.poll();

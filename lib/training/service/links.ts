@@ -1,6 +1,7 @@
 /** The links to all nodes, each made when it is first needed. */
 import type { NodeAddressInput } from "../hosts/address";
 import type { AgentConnection } from "../hosts/connection";
+import { NodeError } from "../hosts/errors";
 import { NodeLink, type LinkOptions, type LinkState } from "../hosts/link";
 
 export class Links {
@@ -36,6 +37,13 @@ export class Links {
   /** The connection, made if there is none. Rejects with NodeError. */
   async get(node: string, signal?: AbortSignal): Promise<AgentConnection> {
     return this.of(node).get(signal);
+  }
+
+  /** As {@link get}, but a node that was away when it was last tried is not tried again. */
+  async getUnlessAway(node: string): Promise<AgentConnection> {
+    const { connection, state } = this.of(node);
+    if (!connection && state.error) throw new NodeError(state.error.code, state.error.message, state.error.action);
+    return this.get(node);
   }
 
   /** Ends a node's connection, as after a change of its address. Runs go on. */

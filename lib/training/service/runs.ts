@@ -19,6 +19,7 @@ import { notFound, ServiceError } from "./errors";
 import type { Exports } from "./exports";
 import type { Follow } from "./follow";
 import type { Launches } from "./launches";
+import type { Nodes } from "./nodes";
 import type { Sources } from "./sources";
 
 export type RunFilter = { node?: string | undefined; state?: RunState | undefined; tag?: string | undefined; family?: string | undefined };
@@ -31,7 +32,7 @@ export class Runs {
     private readonly core: Core,
     private readonly sources: Sources,
     private readonly opened: OpenedRuns,
-    private readonly parts: { follow: Follow; launches: Launches; exports: Exports },
+    private readonly parts: { nodes: Nodes; follow: Follow; launches: Launches; exports: Exports },
   ) {}
 
   /** Runs of all nodes, newest first: those of nodes that are away as they were last seen. */
@@ -88,7 +89,7 @@ export class Runs {
       bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
       checkpoints: checkpointsIn(entries),
       links: summary.exported ? await this.parts.exports.linksOf(summary.exported) : null,
-      commands: portable ? commandsOf(portable, job, id) : [],
+      commands: portable ? commandsOf(portable, job, id, this.parts.nodes.get(node).facts?.gpus.length ?? null) : [],
     };
   }
 
@@ -144,7 +145,7 @@ export class Runs {
     const row = nodeRow(this.core, node);
     if (row.kind === "shipped") return { folder: `results/runs/${id}`, entries: await filesIn(path.join(/* turbopackIgnore: true */ this.core.project, "results", "runs", runIdSchema.parse(id))) };
     try {
-      const connection = await this.core.links.get(node);
+      const connection = await this.core.links.getUnlessAway(node);
       const entries = await listFolder(connection, `runs/${id}`, true);
       return { folder: `${connection.hello.root}/runs/${id}`, entries: entries.filter(({ kind }) => kind === "file").map((entry) => ({ path: entry.path, bytes: entry.size })) };
     } catch {

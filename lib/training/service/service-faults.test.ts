@@ -8,7 +8,7 @@ import type { TrainingService } from "./service";
 
 const launcher = { kind: "process", gpus: "none" } as const;
 
-describe.skipIf(trainerMissing !== null)("what goes wrong with runs", () => {
+describe.skipIf(trainerMissing !== null)("what goes wrong with runs", { timeout: 180_000 }, () => {
   let home: TestHome;
   let service: TrainingService;
   let other: TrainingService;

@@ -10,7 +10,7 @@ import type { TrainingService } from "./service";
 
 const launcher = { kind: "process", gpus: "none" } as const;
 
-describe.skipIf(trainerMissing !== null || sshdMissing !== null)("a run on a node over SSH", () => {
+describe.skipIf(trainerMissing !== null || sshdMissing !== null)("a run on a node over SSH", { timeout: 180_000 }, () => {
   let home: TestHome;
   let server: TestServer;
   let service: TrainingService;

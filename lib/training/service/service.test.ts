@@ -11,7 +11,7 @@ import type { TrainingService } from "./service";
 
 const launcher = { kind: "process", gpus: "none" } as const;
 
-describe.skipIf(trainerMissing !== null)("runs on this machine", () => {
+describe.skipIf(trainerMissing !== null)("runs on this machine", { timeout: 180_000 }, () => {
   let home: TestHome;
   let service: TrainingService;
   let close: () => Promise<void>;

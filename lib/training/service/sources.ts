@@ -55,7 +55,8 @@ export class Sources {
       return { source, files: source.files, forget: nothing };
     }
     const connected = () => this.core.links.get(id);
-    const mirror = new MirroredRunFiles(new RemoteRunFiles(connected), this.mirrorOf(id));
+    // Who reads a run of a node that is away gets the copy at once; the follower alone knocks again.
+    const mirror = new MirroredRunFiles(new RemoteRunFiles(() => this.core.links.getUnlessAway(id)), this.mirrorOf(id));
     const source = new RemoteRunSource(id, mirror, connected, (runs) => mirror.listed(runs));
     return { source, files: mirror, forget: (run) => mirror.forget(run) };
   }
