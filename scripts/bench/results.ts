@@ -24,8 +24,8 @@ export class Collected {
   }
 }
 
-/** Writes the file if it is valid; throws a ZodError if not. */
-export async function writeResults(name: string, command: string, browser: string, entries: readonly ResultEntry[]): Promise<string> {
+/** Writes the file if it is valid; throws a ZodError if not. `browser`: its version; null where none was used. */
+export async function writeResults(name: string, command: string, browser: string | null, entries: readonly ResultEntry[]): Promise<string> {
   const file = path.join(root, "results", `${name}.json`);
   const [commit, changes] = await Promise.all([
     run("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root }),
@@ -33,7 +33,7 @@ export async function writeResults(name: string, command: string, browser: strin
   ]);
   const results = resultsSchema.parse({
     command,
-    machine: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${process.arch}`, browser, node: process.version },
+    machine: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${process.arch}`, ...(browser === null ? {} : { browser }), node: process.version },
     date: new Date().toISOString(),
     commit: `${commit.stdout.trim()}${changes.stdout.trim() ? " with changes" : ""}`,
     entries: entries.map((entry) => ({ ...entry, value: rounded(entry.value), ...(entry.ratio === undefined ? {} : { ratio: rounded(entry.ratio) }) })),

@@ -1,10 +1,10 @@
 /** A run directory whose lines a test writes itself, where the trainer would only take time. */
-import { appendFile, mkdir, open, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { tinyConfig } from "../testing/service";
 
 /** A line of metrics as the trainer writes it. */
-export function metricsLine(step: number): string {
+function metricsLine(step: number): string {
   const loss = 4 + Math.sin(step / 50) / (1 + step / 1000);
   return `${JSON.stringify({ kind: "train", step, time: 1_795_000_000 + step / 10, tokens: step * 64, loss, kl: loss / 2, ce: loss / 3, grad_norm: 1 + (step % 7) / 10, learning_rate: 0.001, tokens_per_second: 640.5 })}\n`;
 }
@@ -21,19 +21,3 @@ export async function writeRun(root: string, id: string, pid?: number): Promise<
 /** Appends the lines of steps `from` to `to`. */
 export const appendSteps = (folder: string, from: number, to: number): Promise<void> =>
   appendFile(path.join(folder, "metrics.jsonl"), Array.from({ length: to - from + 1 }, (_, k) => metricsLine(from + k)).join(""));
-
-/** Writes many lines at once. Returns the file's bytes. */
-export async function writeLines(folder: string, lines: number): Promise<number> {
-  const handle = await open(path.join(folder, "metrics.jsonl"), "w");
-  try {
-    for (let step = 1; step <= lines; step += 10_000) {
-      const last = Math.min(lines, step + 9_999);
-      let text = "";
-      for (let k = step; k <= last; k += 1) text += metricsLine(k);
-      await handle.write(text);
-    }
-    return (await handle.stat()).size;
-  } finally {
-    await handle.close();
-  }
-}
