@@ -255,6 +255,25 @@ describe.skipIf(process.platform !== "linux")("a run that is killed", () => {
 });
 
 describe("the index", () => {
+  it("that cannot be written holds nothing up, and is written later", async () => {
+    writeRun(folder("one"), 20);
+    writeRun(folder("two"), 20);
+    const follower = follow();
+    await follower.poll();
+    // Writes fail as they do on a full disk.
+    db.exec(`PRAGMA max_page_count = ${Number(Object.values(db.prepare("PRAGMA page_count").get() as object)[0])}`);
+    replace("one", "notes.json", { notes: "x".repeat(200_000), tags: [] });
+    rmSync(folder("two"), { recursive: true });
+    await follower.poll();
+    expect([follower.error, follower.record("one")?.notes.length, follower.record("two")]).toEqual([null, 200_000, null]);
+    expect(follower.indexProblem).toContain("full");
+    expect(listRuns(db, "local").map(({ id }) => id).sort()).toEqual(["one", "two"]);
+    db.exec("PRAGMA max_page_count = 1000000");
+    await follower.poll();
+    expect(follower.indexProblem).toBeNull();
+    expect(listRuns(db, "local").map(({ id, notes }) => [id, notes.length])).toEqual([["one", 200_000]]);
+  });
+
   it("is the same when it is made again from the run directories", async () => {
     const project = path.join(home, "project");
     mkdirSync(path.join(project, "results", "runs"), { recursive: true });

@@ -48,6 +48,9 @@ export class Follower {
   #reading: Promise<unknown> | null = null;
   #failures = 0;
   #error: NodeError | null = null;
+  readonly #unsaved = new Map<string, RunRow | null>();
+  /** Why the index could not be written; null if it could. */
+  indexProblem: string | null = null;
   /** Polls so far. */
   polls = 0;
 
@@ -187,7 +190,7 @@ export class Follower {
         this.#parts.opened.forget(this.node, id);
         tell({ type: "run-removed", node: this.node, id });
       }
-      if (put.length + removed.length > 0 && this.#parts.db) changeRuns(this.#parts.db, this.node, put, removed);
+      this.#save(put, removed);
       this.#failures = 0;
       this.#error = null;
     } catch (error) {
@@ -195,6 +198,23 @@ export class Follower {
       this.#error = asNodeError(error);
     }
     tell({ type: "seen", node: this.node, time: now(), error: this.#error });
+  }
+
+  /** Writes the index. What cannot be written, as on a full disk, is tried again at the next poll. */
+  #save(put: readonly RunRow[], removed: readonly string[]): void {
+    const { db } = this.#parts;
+    if (!db) return;
+    for (const row of put) this.#unsaved.set(row.id, row);
+    for (const id of removed) this.#unsaved.set(id, null);
+    if (this.#unsaved.size === 0) return;
+    try {
+      const changes = [...this.#unsaved];
+      changeRuns(db, this.node, changes.flatMap(([, row]) => row ?? []), changes.flatMap(([id, row]) => (row ? [] : [id])));
+      this.#unsaved.clear();
+      this.indexProblem = null;
+    } catch (error) {
+      this.indexProblem = error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** One run that cannot be read must not hide the others; a node that went away meanwhile ends the poll. */

@@ -57,7 +57,7 @@ export class LocalRunFiles implements RunFiles {
   /** The file's path without links; null if it is missing. Throws NodeError `path` if a link leads out of the folder, as on other nodes. */
   async #real(run: string, name: RunFileName): Promise<string | null> {
     const named = this.path(run, name);
-    const [folder, file] = await Promise.all([realpath(/* turbopackIgnore: true */ this.folder), realpath(/* turbopackIgnore: true */ named)]).catch(() => [null, null]);
+    const [folder, file] = await Promise.all([realpath(/* turbopackIgnore: true */ this.folder), realpath(/* turbopackIgnore: true */ named)]).catch((error: unknown) => [missingIsNull(error), null]);
     if (folder === null || file === null) return null;
     if (file.startsWith(folder + path.sep)) return file;
     throw new NodeError("path", `${run}/${name} leads out of the folder of runs through a link.`, "Put the file itself there.");

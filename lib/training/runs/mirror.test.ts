@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -160,16 +160,30 @@ describe("a file that is replaced", () => {
   });
 });
 
-it("a copy that is damaged is fetched again", async () => {
+it.each([
+  ["its note is torn", () => writeFileSync(path.join(home, "mirror", "run", "mirror.json"), "{ torn")],
+  ["it was deleted", () => rmSync(path.join(home, "mirror", "run", "metrics.jsonl"))],
+  ["it was cut", () => truncateSync(path.join(home, "mirror", "run", "metrics.jsonl"), 100)],
+])("a copy is fetched again where %s", async (_name, damage) => {
   writeRun(path.join(home, "node", "run"), 500);
   await list();
   await new MetricsFile(mirror, "run").update();
-  writeFileSync(path.join(home, "mirror", "run", "mirror.json"), "{ torn");
+  damage();
   mirror = open();
   await list();
   const metrics = new MetricsFile(mirror, "run");
   await metrics.update();
   expect(metrics.lines.lines).toBe(500);
+});
+
+it("a copy that cannot be written is done without", async () => {
+  writeRun(path.join(home, "node", "run"), 500);
+  replace("status.json", "{}");
+  writeFileSync(path.join(home, "mirror"), "a file where the folder should be");
+  await list();
+  const metrics = new MetricsFile(mirror, "run");
+  await metrics.update();
+  expect([metrics.lines.lines, await textOf("status.json")]).toEqual([500, "{}"]);
 });
 
 it("a run's copy can be forgotten, and names outside of a run are refused", async () => {

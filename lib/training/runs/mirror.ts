@@ -1,5 +1,5 @@
 /** A copy on this machine of what was read of a node's run directories, so that runs can be opened while the node is away. */
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { fileStatSchema, type FileStat } from "../agent/protocol";
@@ -73,15 +73,25 @@ export class MirroredRunFiles implements RunFiles {
   }
 
   #index(run: string): Promise<Index> {
-    const known = this.#indexes.get(run);
-    if (known) return known;
-    const reading = readFile(/* turbopackIgnore: true */ this.#path(run, "mirror.json"), "utf8").then(
-      (text) => new Map(Object.entries(indexSchema.parse(JSON.parse(text)))),
-      () => new Map<string, FileStat>(),
-    );
-    const safe = reading.catch(() => new Map<string, FileStat>());
-    this.#indexes.set(run, safe);
-    return safe;
+    const known = this.#indexes.get(run) ?? this.#readIndex(run);
+    this.#indexes.set(run, known);
+    return known;
+  }
+
+  /** What is noted of a run's copy, as far as the files are still there. */
+  async #readIndex(run: string): Promise<Index> {
+    const index: Index = new Map();
+    try {
+      const noted = indexSchema.parse(JSON.parse(await readFile(/* turbopackIgnore: true */ this.#path(run, "mirror.json"), "utf8")));
+      for (const name of runFileNames) {
+        const stat = noted[name];
+        const found = stat && (await lstat(/* turbopackIgnore: true */ this.#path(run, name)).catch(() => null));
+        if (found && found.size >= stat.size) index.set(name, stat);
+      }
+    } catch {
+      // Without a note that can be read there is no copy.
+    }
+    return index;
   }
 
   async #note(run: string, name: string, stat: FileStat | null): Promise<void> {
@@ -90,8 +100,13 @@ export class MirroredRunFiles implements RunFiles {
     else index.delete(name);
     const file = this.#path(run, "mirror.json");
     const part = `${file}.${Math.random().toString(36).slice(2)}.part`;
-    await writeFile(/* turbopackIgnore: true */ part, JSON.stringify(Object.fromEntries(index)));
-    await rename(/* turbopackIgnore: true */ part, file);
+    try {
+      await writeFile(/* turbopackIgnore: true */ part, JSON.stringify(Object.fromEntries(index)));
+      await rename(/* turbopackIgnore: true */ part, file);
+    } catch {
+      // An older note on disk names no byte that is not there; the copy's end is compared before it counts.
+      await rm(/* turbopackIgnore: true */ part, { force: true });
+    }
   }
 
   async #copy(run: string, name: string, offset: number, length: number): Promise<Uint8Array> {
@@ -105,7 +120,12 @@ export class MirroredRunFiles implements RunFiles {
     }
   }
 
+  /** Keeps bytes that were read. Where that fails, as on a full disk, they are read again another time. */
   async #store(run: string, name: string, offset: number, bytes: Uint8Array, stat: FileStat): Promise<void> {
+    await this.#write(run, name, offset, bytes, stat).catch(() => undefined);
+  }
+
+  async #write(run: string, name: string, offset: number, bytes: Uint8Array, stat: FileStat): Promise<void> {
     await mkdir(/* turbopackIgnore: true */ path.join(this.folder, run), { recursive: true });
     const file = await open(/* turbopackIgnore: true */ this.#path(run, name), offset === 0 ? "w" : "r+");
     try {

@@ -6,7 +6,7 @@ import { MetricsFile, type MetricsChange } from "./metrics-file";
 
 /** Bytes of metrics.jsonl that are read before the first answer; of longer files the first answer is coarse. */
 const AT_ONCE = 8 << 20;
-const PROBES = 600;
+const PROBES = 400;
 /** What all opened runs may take together. */
 const MEMORY = 384 << 20;
 
