@@ -5,10 +5,10 @@ import { useCallback, useEffect, useId, useState, type ReactNode } from "react";
 import { Button } from "@/components/ui/Button";
 import { Notice } from "@/components/ui/Notice";
 import { ProgressBar } from "@/components/ui/ProgressBar";
-import { launchAnswerSchema, type ConfigProblem, type LaunchProgress, type TrainingEvent } from "@/lib/training/types";
+import { launchAnswerSchema, type ConfigProblem } from "@/lib/training/types";
 import { ask, explain, runPath, tell } from "../api";
-import { useEvent } from "../events";
 import { runHref, type RunName } from "../link";
+import { useRun } from "../queries";
 import { changeDraft, forgetCopy, type Draft } from "./draft";
 import { readTags } from "./names";
 import { ProblemList } from "./ProblemList";
@@ -22,6 +22,10 @@ export function LaunchCard({ draft, problems, complete }: LaunchCardProps) {
   const [started, setStarted] = useState<RunName | null>(null);
   const [problem, setProblem] = useState<{ message: string; action: string } | null>(null);
   const wrong = draft.name.trim() === "" ? [{ path: "name", message: "give the run a name", severity: "error" as const }, ...problems] : problems;
+
+  const open = useCallback(() => {
+    if (started) router.push(runHref(started));
+  }, [router, started]);
 
   const launch = async (): Promise<void> => {
     setSending(true);
@@ -53,7 +57,7 @@ export function LaunchCard({ draft, problems, complete }: LaunchCardProps) {
       <ProblemList problems={wrong} />
       {problem && <Notice tone="bad" {...problem} />}
       {started ? (
-        <Starting run={started} onGone={() => setStarted(null)} onReady={() => router.push(runHref(started))} />
+        <Starting run={started} onGone={() => setStarted(null)} onReady={open} />
       ) : (
         <Button look="primary" className="h-9" disabled={sending || !complete || wrong.length > 0} onClick={() => void launch()}>
           {sending ? "Launching…" : "Launch"}
@@ -79,29 +83,17 @@ function TextField({ label, path, children }: { label: string; path?: string; ch
 
 type StartingProps = { run: RunName; onReady: () => void; onGone: () => void };
 
-/** What the server does before the node has the run: environment, uploads. */
+/** What the server does before the node has the run: environment, uploads. Then its page opens. */
 function Starting({ run, onReady, onGone }: StartingProps) {
-  const [progress, setProgress] = useState<LaunchProgress | null>(null);
+  const detail = useRun(run);
   const [problem, setProblem] = useState<{ message: string; action: string } | null>(null);
   const [cancelling, setCancelling] = useState(false);
   const { node, id } = run;
-
-  const hear = useCallback(
-    (event: TrainingEvent) => {
-      if (event.type !== "launch" || event.node !== node || event.id !== id) return;
-      setProgress(event.progress);
-      if (event.progress === null) onReady();
-    },
-    [node, id, onReady],
-  );
-  useEvent(hear);
-
-  // Its events may have come before this was here: the run's page shows the same, so it is opened after a moment without any.
+  const progress = detail.data?.launch ?? null;
+  const ready = (detail.isError || (detail.data !== undefined && progress === null)) && !cancelling;
   useEffect(() => {
-    if (progress !== null || cancelling) return;
-    const timer = setTimeout(onReady, 2500);
-    return () => clearTimeout(timer);
-  }, [progress, cancelling, onReady]);
+    if (ready) onReady();
+  }, [ready, onReady]);
 
   const cancel = async (): Promise<void> => {
     setCancelling(true);
