@@ -16,6 +16,7 @@ from runs import assert_same_state, final_state, metrics, parse, run_config, wri
 from mambascope_trainer.errors import MambascopeError
 from mambascope_trainer.job.identity import process_start
 from mambascope_trainer.run.checkpoint import checkpoint_paths
+from mambascope_trainer.run.directory import RunDirectory
 from mambascope_trainer.run.train import train
 
 TRAIN = ["train", "--config", "{run}/config.json", "--run-dir", "{run}", "--resume"]
@@ -138,3 +139,15 @@ def test_a_checkpoint_that_has_no_room_ends_the_run_and_leaves_the_older_one(
     assert train(parse(config), tmp_path / "run", resume=True) == "finished"
     train(parse(config), tmp_path / "whole", resume=False)
     assert_same_state(final_state(tmp_path / "run"), final_state(tmp_path / "whole"))
+
+
+def test_a_line_that_found_no_room_is_gone_after_a_resume(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path)
+    for number in range(3):
+        directory.append("metrics.jsonl", {"kind": "train", "step": number})
+    whole = (tmp_path / "metrics.jsonl").read_text()
+    with file_limit(len(whole) + 9), pytest.raises(OSError, match="large"):
+        directory.append("metrics.jsonl", {"kind": "train", "step": 3})
+    assert (tmp_path / "metrics.jsonl").read_text() != whole, "nothing of the line was written"
+    directory.drop_after(100)
+    assert (tmp_path / "metrics.jsonl").read_text() == whole
