@@ -68,7 +68,7 @@ export function CycleTimeline({ cycles, selected, onSelect, name, following }: C
           onKeyDown={press}
           className="overflow-x-auto rounded-md"
         >
-          <svg width={layout.width} height={height} viewBox={`0 0 ${layout.width} ${height}`} className="block">
+          <svg data-figure width={layout.width} height={height} viewBox={`0 0 ${layout.width} ${height}`} className="block">
             {lanes.map(({ key }, lane) => (
               <rect key={key} x={0} y={DOTS + lane * (LANE + GAP)} width={layout.width} height={LANE} fill="var(--sunken)" />
             ))}
