@@ -46,7 +46,7 @@ export type SpeculativeClient = {
   sweep(
     prompts: { input: GenerateInput; kind?: string }[],
     K: Drafted[],
-    options?: SpeculativeCall & { sampling?: SamplingInput; maxTokens?: number; stopAtEos?: boolean; onPoint?: (point: SweepPoint) => void },
+    options?: SpeculativeCall & { sampling?: SamplingInput; maxTokens?: number; stopAtEos?: boolean; baseline?: "each" | "once"; onPoint?: (point: SweepPoint) => void },
   ): Promise<SpeculativeResults["sweep"]>;
   tokenise(text: string): Promise<number[]>;
   /** Ends the worker, so that all its memory returns; the next `load` starts a new one. */
@@ -96,8 +96,8 @@ export function createSpeculativeClient(start: () => WorkerLike = startWorker): 
     },
     plain: (input, { sampling = GREEDY, maxTokens = 256, stopAtEos = true, onToken, ...call } = {}) =>
       connection.call({ type: "plain", input, sampling, maxTokens, stopAtEos }, { ...call, onEvent: (event) => event.type === "token" && onToken?.(event.token) }),
-    sweep: (prompts, K, { sampling = GREEDY, maxTokens = 128, stopAtEos = false, onPoint, ...call } = {}) =>
-      connection.call({ type: "sweep", prompts, K, sampling, maxTokens, stopAtEos }, { ...call, onEvent: (event) => event.type === "point" && onPoint?.(event.point) }),
+    sweep: (prompts, K, { sampling = GREEDY, maxTokens = 128, stopAtEos = false, baseline = "each", onPoint, ...call } = {}) =>
+      connection.call({ type: "sweep", prompts, K, sampling, maxTokens, stopAtEos, baseline }, { ...call, onEvent: (event) => event.type === "point" && onPoint?.(event.point) }),
     tokenise: async (text) => (await connection.call({ type: "tokenise", text })).tokens,
     unload,
     onFault: (listener) => connection.onFault(listener),

@@ -78,6 +78,8 @@ export const speculativeRequestSchema = z.discriminatedUnion("type", [
     sampling: samplingSchema,
     maxTokens: z.number().int().positive(),
     stopAtEos: z.boolean().default(true),
+    /** Plain decoding before each run, so that both see the same machine; or once a prompt, where only the tokens matter. */
+    baseline: z.enum(["each", "once"]).default("each"),
   }),
   z.object({ id, type: z.literal("tokenise"), text: z.string() }),
   /** Changes the pace of the run `target`. */

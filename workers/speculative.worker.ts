@@ -120,7 +120,7 @@ async function plain({ request, signal }: Job<"plain">): Promise<SpeculativeResu
 
 async function sweeping({ request, signal }: Job<"sweep">): Promise<SpeculativeResults["sweep"]> {
   const current = held();
-  const { id, K, prompts } = request;
+  const { id, K, prompts, baseline } = request;
   const total = prompts.length * K.length;
   let done = 0;
   const progress = (): void => send({ id, type: "progress", progress: { phase: "prefill", done, total, unit: "steps", message: "Measuring" } });
@@ -131,6 +131,7 @@ async function sweeping({ request, signal }: Job<"sweep">): Promise<SpeculativeR
     {
       ...answerOptions(request, current, signal),
       K,
+      baseline,
       onPoint: (point) => {
         send({ id, type: "point", point });
         done++;

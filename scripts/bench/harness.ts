@@ -27,16 +27,20 @@ type Calls = { [K in keyof BenchPage]: (...args: Parameters<BenchPage[K]>) => Pr
 export type Browser = { version: string; page: Page; bench: Calls; reload(): Promise<void>; close(): Promise<void> };
 export type Lab = { browser(options?: { webgpu?: boolean }): Promise<Browser>; close(): Promise<void> };
 
-/** Starts everything. `files` are served as `/bench/<name>`, `folders` under `/bench/<name>/`. Throws SetupError. */
+/** Starts everything; MAMBASCOPE_APP names the port of an app that runs already, in place of building and starting one. `files` are served as `/bench/<name>`, `folders` under `/bench/<name>/`. Throws SetupError. */
 export async function openLab({ files = {}, folders = {} }: { files?: Record<string, string>; folders?: Record<string, string> } = {}): Promise<Lab> {
-  await copyRuntime();
-  await build();
+  const running = Number(process.env.MAMBASCOPE_APP ?? 0);
+  if (!running) {
+    await copyRuntime();
+    await build();
+  }
   const executablePath = await ensureChromium();
   const temporary = await mkdtemp(path.join(tmpdir(), "mambascope-bench-"));
   const site = path.join(temporary, "site");
   await bundlePage(site);
-  const appPort = await freePort();
-  const app = spawn(process.execPath, [nextBinary(), "start", "--hostname", host, "--port", String(appPort)], { cwd: root, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: "ignore" });
+  const appPort = running || (await freePort());
+  const start = [nextBinary(), "start", "--hostname", host, "--port", String(appPort)];
+  const app = running ? null : spawn(process.execPath, start, { cwd: root, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: "ignore" });
   const server = createServer((incoming, outgoing) => {
     const { pathname } = new URL(incoming.url ?? "/", "http://localhost");
     const file = benchFile(pathname, site, files, folders);
@@ -48,7 +52,7 @@ export async function openLab({ files = {}, folders = {} }: { files?: Record<str
   const close = async (): Promise<void> => {
     server.closeAllConnections();
     server.close();
-    app.kill();
+    app?.kill();
     await rm(temporary, { recursive: true, force: true });
   };
   try {
@@ -144,9 +148,9 @@ export function freePort(): Promise<number> {
 }
 
 /** Waits until the app answers. Throws SetupError if it ends or stays silent. */
-async function answers(url: string, app: ChildProcess): Promise<void> {
+async function answers(url: string, app: ChildProcess | null): Promise<void> {
   const deadline = Date.now() + 60_000;
-  while (Date.now() < deadline && app.exitCode === null) {
+  while (Date.now() < deadline && (app?.exitCode ?? null) === null) {
     if (await fetch(url).then(({ ok }) => ok, () => false)) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }

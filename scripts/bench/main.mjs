@@ -2,7 +2,8 @@
 import path from "node:path";
 import { runnerImport } from "vite";
 import { say } from "../lib/console.mjs";
-import { root } from "../lib/paths.mjs";
+import { homeFolder, root } from "../lib/paths.mjs";
+import { ensureVenv, installRequirements } from "../lib/python.mjs";
 import { keepingNodeEnv } from "./node-env.mjs";
 
 const [name = "", ...options] = process.argv.slice(2);
@@ -11,6 +12,7 @@ if (!["parity", "speed", "explore", "runs", "reliability"].includes(name)) {
   process.exitCode = 2;
 } else {
   try {
+    if (name === "reliability") await prepareTrainer();
     const file = path.join(root, "scripts", "bench", `${name}.ts`);
     const { module } = await keepingNodeEnv(() => runnerImport(file, { configFile: false, root, logLevel: "error", resolve: { alias: { "@": root } } }));
     process.exitCode = await /** @type {{ main: (options: string[]) => Promise<number> }} */ (module).main(options);
@@ -20,4 +22,13 @@ if (!["parity", "speed", "explore", "runs", "reliability"].includes(name)) {
     say(`\n${error.message}\n${error.action}`);
     process.exitCode = 1;
   }
+}
+
+/** Real runs need the trainer's environment, which the modules below look for when they are loaded. */
+async function prepareTrainer() {
+  process.env.OMP_NUM_THREADS = "1";
+  if (process.env.MAMBASCOPE_TEST_PYTHON) return;
+  const python = await ensureVenv(homeFolder());
+  await installRequirements(python, homeFolder(), "trainer/requirements-run.txt");
+  process.env.MAMBASCOPE_TEST_PYTHON = python;
 }

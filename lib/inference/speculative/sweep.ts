@@ -6,6 +6,8 @@ export type SweepPrompt = { readonly tokens: readonly number[]; readonly kind?: 
 
 export type SweepOptions = Omit<AnswerOptions, "onPrefill"> & {
   readonly K: readonly Drafted[];
+  /** Plain decoding before each run, or once a prompt. */
+  readonly baseline: "each" | "once";
   readonly onPoint?: (point: SweepPoint) => void;
 };
 
@@ -17,13 +19,14 @@ export async function drain<T>(stream: AsyncGenerator<unknown, T, void>): Promis
   }
 }
 
-/** Runs all; an aborted signal throws its reason. Every point has its own plain run, beside it in time. */
-export async function sweep(session: SpeculativeSession, prompts: readonly SweepPrompt[], { K, onPoint, ...options }: SweepOptions): Promise<SweepResult> {
+/** Runs all; an aborted signal throws its reason. */
+export async function sweep(session: SpeculativeSession, prompts: readonly SweepPrompt[], { K, baseline, onPoint, ...options }: SweepOptions): Promise<SweepResult> {
   const points: SweepPoint[] = [];
   const runs: { K: Drafted; plain: Answered; speculative: SpeculativeAnswered }[] = [];
   for (const [index, { tokens, kind }] of prompts.entries()) {
+    let plain: Answered | null = null;
     for (const length of K) {
-      const plain = await drain(session.plain(tokens, options));
+      if (!plain || baseline === "each") plain = await drain(session.plain(tokens, options));
       options.signal?.throwIfAborted();
       const speculative = await drain(session.run(tokens, { ...options, K: length, probabilities: false }));
       options.signal?.throwIfAborted();

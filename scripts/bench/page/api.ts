@@ -1,6 +1,7 @@
 /** What the benchmark page offers to the script that drives it. All arguments and answers are plain data. */
 import type { ProbeInfo, ProbeText } from "@/lib/inference/probe/types";
 import type { ProbeLoadOptions } from "@/workers/probe-protocol";
+import type { DraftChoice, Drafted, SpeculativeInfo, SpeculativeLoadOptions, SpeculativeResult, SweepResult } from "@/workers/speculative-protocol";
 import type { GenerateInput, GenerationResult, LoadOptions, ModelInfo } from "@/workers/protocol";
 import type { Comparison } from "./compare";
 import type { GpuBytes } from "./gpu-bytes";
@@ -34,6 +35,13 @@ export type BenchPage = {
   probeSweep(set: string): Promise<Timed<{ layers: number }>>;
   probeInside(layer: number, set: string): Promise<Timed<{ heads: number }>>;
   probeUnload(): Promise<void>;
+  /** The speculative worker. */
+  speculativeLoad(options: SpeculativeLoadOptions): Promise<SpeculativeInfo>;
+  speculativeDraft(draft: DraftChoice): Promise<SpeculativeInfo>;
+  /** Greedy, up to end tokens if `stop`. */
+  speculativeRun(input: GenerateInput, K: Drafted, maxTokens: number, stop: boolean): Promise<SpeculativeResult>;
+  speculativeSweep(prompts: { input: GenerateInput; kind: string }[], K: Drafted[], options: { maxTokens: number; stop: boolean; baseline: "each" | "once" }): Promise<SweepResult>;
+  speculativeUnload(): Promise<void>;
 };
 
 declare global {

@@ -9,6 +9,7 @@ import { compareLogits } from "./compare";
 import { GPU_BYTES, type GpuBytes } from "./gpu-bytes";
 import { Peer } from "./peer";
 import { probeBench } from "./probe";
+import { speculativeBench } from "./speculative";
 
 const plain = createInferenceClient();
 const counting = createInferenceClient(() => new Worker(new URL("./counting.worker.ts", import.meta.url), { type: "module", name: "inference" }));
@@ -75,5 +76,6 @@ const bench: BenchPage = {
   },
 
   ...probeBench(),
+  ...speculativeBench(),
 };
 window.bench = bench;

@@ -1,0 +1,47 @@
+/** WebGPU without a browser: Dawn's package for Node under onnxruntime-web's provider. */
+import { existsSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { root } from "../lib/paths.mjs";
+import { SetupError } from "../lib/run.mjs";
+
+/**
+ * The runtime, with `navigator.gpu` from the package `webgpu`: the project's, or the one in the folder MAMBASCOPE_WEBGPU. Throws SetupError if
+ * there is none.
+ * @returns {Promise<typeof import("onnxruntime-web/webgpu")>}
+ */
+export async function nodeWebGpu() {
+  const places = [process.env.MAMBASCOPE_WEBGPU ?? "", path.join(root, "node_modules", "webgpu")];
+  const folder = places.find((place) => place !== "" && existsSync(place));
+  if (!folder) throw new SetupError("webgpu", "WebGPU outside a browser needs the package `webgpu`.", "Run `npm install --no-save webgpu`, or name its folder in MAMBASCOPE_WEBGPU.");
+  process.env.XDG_RUNTIME_DIR ??= await mkdtemp(path.join(tmpdir(), "mambascope-runtime-"));
+  const { create, globals } = await import(pathToFileURL(path.join(folder, "index.js")).href);
+  Object.assign(globalThis, globals);
+  const value = { gpu: create([]), hardwareConcurrency: 1, userAgent: "node" };
+  Object.defineProperty(globalThis, "navigator", { value, configurable: true });
+  copyShared(globals.GPUQueue.prototype);
+  const dist = path.join(path.dirname(createRequire(path.join(root, "package.json")).resolve("onnxruntime-web/webgpu")));
+  const ort = await import(pathToFileURL(path.join(dist, "ort.webgpu.min.mjs")).href);
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = `${pathToFileURL(dist).href}/`;
+  ort.env.logLevel = "error";
+  return ort;
+}
+
+/**
+ * Dawn refuses data in shared memory, where the runtime's heap lies.
+ * @param {GPUQueue} prototype
+ */
+function copyShared(prototype) {
+  const { writeBuffer } = prototype;
+  prototype.writeBuffer = function (buffer, offset, data, begin = 0, size = undefined) {
+    const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
+    const each = ArrayBuffer.isView(data) && "BYTES_PER_ELEMENT" in data ? Number(data.BYTES_PER_ELEMENT) : 1;
+    const bytes = size === undefined ? view.byteLength - begin * each : size * each;
+    const copy = Uint8Array.from(new Uint8Array(view.buffer, view.byteOffset + begin * each, bytes));
+    return writeBuffer.call(this, buffer, offset, copy);
+  };
+}
