@@ -1,4 +1,5 @@
 /** Starting runs, stopping them, going on with them. What goes wrong on the way is written into the run, where it stays visible. */
+import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { checkConfig, hasErrors, type PlannedStage } from "../config/validate";
 import { findPreset } from "../config/presets";
@@ -20,6 +21,8 @@ type Plan = { config: ConfigDocument; stages: readonly PlannedStage[]; family: s
 
 /** Between two writes of the status while a launch is prepared, so that other servers see that someone is at it. */
 const beatMs = 15_000;
+/** Pauses between attempts to write a failure into a run whose node is away. */
+const retrySeconds = [2, 5, 15, 30, 60, 120, 300];
 const statusSchema = z.looseObject({ state: z.string() });
 
 export class Launches {
@@ -168,16 +171,36 @@ export class Launches {
     }
   }
 
+  /** Writes why a launch failed into the run; while its node is away the server itself keeps it, and tries again for some minutes. */
   private async failed(node: string, id: string, error: unknown): Promise<void> {
     const { code, message, action } = errorBody(error);
-    // Another server started it first: its status is not ours to write.
-    if (code === "run-busy") return;
     const state = code === "cancelled" ? "stopped" : "failed";
     const fields = code === "cancelled" ? { message: "It was cancelled before it began.", action: "Resume it when you like." } : { code, message, action };
+    const write = async () => {
+      const connection = await this.core.links.get(node);
+      const [listed] = (await listRuns(connection, [id])).runs;
+      // The answer was lost, not the launch; or another server started it first.
+      if (listed?.alive !== "alive") await this.writeStatus(connection, id, state, fields);
+      this.unwritten.delete(`${node}/${id}`);
+    };
     try {
-      await this.writeStatus(await this.core.links.get(node), id, state, fields);
+      await write();
     } catch {
-      this.unwritten.set(`${node}/${id}`, { message, action });
+      this.unwritten.set(`${node}/${id}`, { message: fields.message, action: fields.action });
+      void this.writeLater(node, id, write);
+    }
+  }
+
+  private async writeLater(node: string, id: string, write: () => Promise<void>): Promise<void> {
+    for (const wait of retrySeconds) {
+      await pause(wait * 1000, undefined, { ref: false });
+      // A resume has taken it up meanwhile.
+      if (!this.unwritten.has(`${node}/${id}`)) return;
+      const written = await write().then(
+        () => true,
+        () => false,
+      );
+      if (written) return this.changed(node, id);
     }
   }
 

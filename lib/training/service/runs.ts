@@ -63,7 +63,7 @@ export class Runs {
     const exported = readOnly ? await exports.shippedOf(id, record.family) : await exports.exportedOf(id, record.family);
     const common = { ...record, launch, stopping: launches.isStopping(node, id), readOnly, exported, stale: follow.isStale(node) };
     if (launch) return { ...common, state: "queued", message: null, action: null };
-    if (failure && over === false) return { ...common, state: "failed", ...failure };
+    if (failure && record.state === "queued") return { ...common, state: "failed", ...failure };
     if (record.state === "queued" && now() - record.updated > abandonedSeconds && !(await this.wasLaunched(node, id))) {
       return { ...common, state: "interrupted", message: "Its preparation was cut off: the dashboard that did it ended.", action: "Resume it." };
     }

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeHome, trainerMissing, type TestHome } from "../testing/home";
@@ -66,7 +66,8 @@ describe.skipIf(trainerMissing !== null)("what goes wrong with runs", { timeout:
     await expect(other.launches.resume("local", id)).rejects.toMatchObject({ code: "run-busy" });
     expect(await waitFor(service, "local", id, ["running"])).toMatchObject({ state: "running" });
     await other.launches.kill("local", id);
-    expect(await waitFor(service, "local", id, ["stopped"])).toMatchObject({ state: "stopped" });
+    // For a moment the other may see a run whose process is gone and whose status does not say so yet.
+    await expect.poll(async () => (await service.runs.summary("local", id)).state, { timeout: 20_000 }).toBe("stopped");
   });
 
   it("a deleted run is in the trash until that is emptied, and comes back whole", async () => {
@@ -83,6 +84,22 @@ describe.skipIf(trainerMissing !== null)("what goes wrong with runs", { timeout:
     expect(await service.trash.empty()).toMatchObject({ entries: 1 });
     expect(await service.trash.list()).toEqual([]);
     await expect(service.trash.purge("local", "../runs")).rejects.toThrow();
+  });
+
+  it("a launch whose server ended while it prepared is shown as cut off, and can be resumed", async () => {
+    const id = "left-alone-20260101-0000-abcd";
+    const folder = path.join(home.home, "runs", id);
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, "config.json"), JSON.stringify({ ...tinyConfig(), name: "Left alone" }));
+    await writeFile(path.join(folder, "status.json"), JSON.stringify({ state: "queued", updated: Date.now() / 1000 - 20 }));
+    expect(await service.runs.summary("local", id)).toMatchObject({ state: "queued" });
+    await writeFile(path.join(folder, "status.json"), JSON.stringify({ state: "queued", updated: Date.now() / 1000 - 200 }));
+    await service.follow.look("local");
+    expect(await service.runs.summary("local", id)).toMatchObject({ state: "interrupted", action: "Resume it." });
+    await service.launches.resume("local", id);
+    expect(await service.runs.summary("local", id)).toMatchObject({ state: "queued", name: "Left alone" });
+    await service.launches.stop("local", id);
+    await waitFor(service, "local", id, ["stopped"]);
   });
 
   it("files that cannot be read hide nothing else", async () => {
