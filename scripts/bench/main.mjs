@@ -1,4 +1,4 @@
-/** The benchmarks: `node scripts/bench/main.mjs parity|speed|explore|runs|reliability [what …]`; see the named file for what it measures. */
+/** The benchmarks: `node scripts/bench/main.mjs parity|speed|explore|speculative|speculative-gpu|runs|reliability [what …]`; see the named file for what it measures. */
 import path from "node:path";
 import { runnerImport } from "vite";
 import { say } from "../lib/console.mjs";
@@ -7,8 +7,8 @@ import { ensureVenv, installRequirements } from "../lib/python.mjs";
 import { keepingNodeEnv } from "./node-env.mjs";
 
 const [name = "", ...options] = process.argv.slice(2);
-if (!["parity", "speed", "explore", "runs", "reliability"].includes(name)) {
-  say("Name a benchmark: parity, speed, explore, runs or reliability.");
+if (!["parity", "speed", "explore", "speculative", "speculative-gpu", "runs", "reliability"].includes(name)) {
+  say("Name a benchmark: parity, speed, explore, speculative, speculative-gpu, runs or reliability.");
   process.exitCode = 2;
 } else {
   try {
