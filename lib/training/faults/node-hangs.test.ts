@@ -13,6 +13,6 @@ describe.skipIf(sshdMissing)(`nodes that hang or talk garbage${sshdMissing ? ` (
   it("hold up neither the list of runs nor other nodes, and a run is followed on when its agent stood still", async () => {
     const findings = await nodeHangs(home.home);
     expect(findings.map(({ fault, value }) => [fault, value])).toEqual([["node_hangs", 1], ["node_garbage", 1]]);
-    expect(findings[1]?.of.told).toBe("timeout garbage");
+    expect(findings[1]?.of.told).toBe("garbage timeout");
   }, 120_000);
 });

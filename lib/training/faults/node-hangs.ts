@@ -26,7 +26,7 @@ export async function nodeHangs(home: string): Promise<Finding[]> {
     const listSeconds = secondsSince(start);
     const codes = await until("what is wrong with the others", () => {
       const errors = service.nodes.list().filter(({ name }) => name === "mute" || name === "junk").map(({ error }) => error);
-      return errors.every((error) => error !== null) && errors.map((error) => error?.code).join(" ");
+      return errors.every((error) => error !== null) && errors.map((error) => error?.code).sort().join(" ");
     });
     // The good node's agent stands still: its connection is given up, and a new agent goes on.
     agent = (await service.core.links.get(node)).hello.pid;
