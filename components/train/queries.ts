@@ -38,6 +38,8 @@ export function metricsOptions({ node, id }: RunRef, { measures, from, to, point
     queryKey: keys.metrics(node, id, measures ?? null, from ?? null, to ?? null, points),
     queryFn: ({ signal }: { signal: AbortSignal }): Promise<MetricsAnswer> => ask(`${runPath(node, id, "metrics")}?${query.toString()}`, metricsAnswerSchema, { signal }),
     staleTime: 60_000,
+    // Of a long file that the server is still reading, the answer is coarse.
+    refetchInterval: ({ state }: { state: { data?: MetricsAnswer | undefined } }) => (state.data?.loading ? 700 : false),
   };
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Table } from "./columns";
-import { bucketsOf, layerMatrix, seriesOf, type Axis } from "./downsample";
+import { bucketsOf, seriesOf, type Axis } from "./downsample";
 
 interface Row {
   step: number;
@@ -105,25 +105,4 @@ describe("series", () => {
     expect(seriesOf(table, "train", "kl", bucketsOf(table, { points: 5 })).value).toEqual([]);
     expect(bucketsOf(new Table(), { points: 5 }).starts.length).toBe(1);
   });
-});
-
-it("layers make a matrix in their own order, a mean a bucket", () => {
-  const table = new Table();
-  for (let step = 0; step < 40; step++) {
-    table.reserve();
-    const i = table.length++;
-    table.step.values[i] = step;
-    table.tokens.values[i] = step;
-    table.time.values[i] = step;
-    for (const layer of [10, 2, 0]) table.measure(`align.${layer}`).values[i] = layer + (step < 20 ? 0 : 0.5);
-    table.measure("align.mean").values[i] = 7;
-  }
-  const matrix = layerMatrix(table, "align", { points: 2 });
-  expect(matrix.layers).toEqual([0, 2, 10]);
-  expect(matrix.values).toEqual([
-    [0, 0.5],
-    [2, 2.5],
-    [10, 10.5],
-  ]);
-  expect(layerMatrix(table, "orient", { points: 2 }).layers).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** Answers to questions about a run's measures, as the pages ask them. */
 import type { MetricsAnswer, Series } from "../types";
 import type { Table } from "./columns";
-import { bucketsOf, layerMatrix, seriesOf, type Axis, type LayerMatrix } from "./downsample";
+import { bucketsOf, seriesOf, type Axis } from "./downsample";
 import type { MetricLines } from "./metric-lines";
 import type { OpenedRun } from "./opened-runs";
 
@@ -38,24 +38,12 @@ export async function answerMetrics(opened: OpenedRun, node: string, id: string,
     return { node, id, generation, measures: names, rows, ...edges(lines), series, loading, skipped: lines.skipped };
   };
   if (loading) return make();
-  return remembered(opened, JSON.stringify(["series", question]), make);
+  return remembered(opened, JSON.stringify(question), make);
 }
 
-/** The measures `<prefix>.<layer>` of one kind as a matrix. */
-export async function answerLayers(opened: OpenedRun, prefix: string, kind: Series["kind"], question: Omit<MetricsQuestion, "measures" | "kind">): Promise<LayerMatrix | null> {
-  const { lines, loading } = await opened.measures();
-  const make = () => {
-    const table = lines.tables.get(kind);
-    return table ? layerMatrix(table, prefix, question) : null;
-  };
-  if (loading) return make();
-  return remembered(opened, JSON.stringify(["layers", prefix, kind, question]), make);
-}
-
-function remembered<T>(opened: OpenedRun, key: string, make: () => T): T {
-  // Keys name the kind of answer, so what is found is of the type that `make` gives.
-  const known = opened.answers.get(key) as T | undefined;
-  if (known !== undefined) return known;
+function remembered(opened: OpenedRun, key: string, make: () => MetricsAnswer): MetricsAnswer {
+  const known = opened.answers.get(key);
+  if (known) return known;
   const answer = make();
   const oldest = opened.answers.keys().next();
   if (opened.answers.size >= KEPT && !oldest.done) opened.answers.delete(oldest.value);

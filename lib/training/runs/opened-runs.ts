@@ -1,5 +1,6 @@
 /** Runs whose measures are held in memory, the least used given up first. */
 import { coarseLines } from "./coarse";
+import type { MetricsAnswer } from "../types";
 import type { RunFiles } from "./files";
 import type { MetricLines } from "./metric-lines";
 import { MetricsFile, type MetricsChange } from "./metrics-file";
@@ -21,7 +22,7 @@ export interface Measures {
 export class OpenedRun {
   readonly file: MetricsFile;
   /** Answers that were worked out, by question; void when lines are added. */
-  readonly answers = new Map<string, unknown>();
+  readonly answers = new Map<string, MetricsAnswer>();
   #coarse: { lines: MetricLines; size: number; generation: number } | null = null;
   #reading: Promise<MetricsChange> | null = null;
   readonly #closed = new AbortController();
