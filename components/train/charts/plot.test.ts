@@ -48,6 +48,11 @@ describe("domains", () => {
     expect(domain?.[1]).toBeGreaterThan(4);
     expect(domain?.[1]).toBeLessThan(5);
     expect(valueDomain([curve], [1, 3], false, 0)?.[0]).toBe(0);
+    // A constant whose means were rounded differently is a constant.
+    const flat = valueDomain([{ places: [0, 1], values: [1.1, 1.1 + 2e-16] }], [0, 1], false, null) ?? [0, 0];
+    expect(flat[1] - flat[0]).toBeGreaterThan(0.1);
+    expect(niceTicks(1.1, 1.1 + 2e-16, 5)).toEqual([1.1]);
+    expect(valueDomain([{ places: [0, 1], values: [0.001, 0.001] }], [0, 1], false, 0)).toEqual([0, 0.00105]);
     expect(valueDomain([{ places: [0, 1], values: [-1, 0] }], [0, 1], true, null)).toBeNull();
   });
 });

@@ -13,10 +13,12 @@ export function plotOf(width: number, height: number): Plot {
 }
 
 const NICE = [1, 2, 2.5, 5, 10];
+/** Values that differ by less, relatively, are one value but for the rounding of means. */
+const RESOLUTION = 1e-9;
 
 /** Round numbers from `low` to `high`, about `count` of them. */
 export function niceTicks(low: number, high: number, count: number): number[] {
-  if (!(high > low)) return [low];
+  if (!(high - low > RESOLUTION * Math.max(Math.abs(low), Math.abs(high)))) return [low];
   const rough = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * (NICE.find((factor) => factor * power >= rough * 0.999) ?? 10);
@@ -24,9 +26,9 @@ export function niceTicks(low: number, high: number, count: number): number[] {
 }
 
 function multiples(low: number, high: number, step: number): number[] {
-  const ticks: number[] = [];
-  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index++) ticks.push(Number((index * step).toPrecision(12)));
-  return ticks;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => Number(((first + index) * step).toPrecision(12)));
 }
 
 const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
@@ -66,9 +68,10 @@ export function valueDomain(curves: readonly { places: readonly number[]; values
     });
   }
   if (low > high) return null;
-  if (log) return low === high ? [low / 2, high * 2] : [low / (high / low) ** 0.04, high * (high / low) ** 0.04];
-  if (floor !== null) low = Math.min(low, floor);
-  const room = low === high ? Math.abs(low) / 10 || 1 : (high - low) * 0.05;
+  if (!log && floor !== null) low = Math.min(low, floor);
+  const flat = high - low <= RESOLUTION * Math.max(Math.abs(low), Math.abs(high));
+  if (log) return flat ? [low / 2, high * 2] : [low / (high / low) ** 0.04, high * (high / low) ** 0.04];
+  const room = flat ? Math.abs(low) / 10 || 1 : (high - low) * 0.05;
   return [low === floor ? floor : low - room, high + room];
 }
 

@@ -5,6 +5,7 @@ import { logLines, splitFound, toneOf } from "./log-lines";
 describe("log lines", () => {
   it("tell errors and warnings from what is in order", () => {
     expect(toneOf("RuntimeError: CUDA error: out of memory")).toBe("error");
+    expect(toneOf("RuntimeError: the disk is full")).toBe("error");
     expect(toneOf("Traceback (most recent call last):")).toBe("error");
     expect(toneOf("the run failed")).toBe("error");
     expect(toneOf("UserWarning: a checkpoint was skipped")).toBe("warning");

@@ -2,8 +2,8 @@
 
 export type LineTone = "error" | "warning" | "plain";
 
-const errors = /\b(error|exception|failed|failure|fatal|killed|out of memory)\b|Traceback \(most recent call last\)|^\s+File ".*", line \d+/i;
-const warnings = /\b(warning|warn|skipped|retry|retrying)\b/i;
+const errors = /\b\w*(error|exception)\b|\b(failed|failure|fatal|killed|out of memory)\b|Traceback \(most recent call last\)|^\s+File ".*", line \d+/i;
+const warnings = /\b\w*warning\b|\b(warn|skipped|retry|retrying)\b/i;
 
 export function toneOf(line: string): LineTone {
   if (errors.test(line) && !/\b0 (errors|failed)\b/i.test(line)) return "error";

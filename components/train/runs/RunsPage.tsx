@@ -93,7 +93,10 @@ function Runs({ runs, nodeNames }: { runs: readonly RunSummary[]; nodeNames: Rea
   const { sort, filter } = useMemo(() => readTable(query), [query]);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const now = useNow(runs.some(({ state }) => isActive(state)));
-  const set = (next: { sort?: Sort; filter?: Partial<Filter> }): void => change((address) => writeTable(address, { sort: next.sort ?? sort, filter: { ...filter, ...next.filter } }));
+  const set = (next: { sort?: Sort; filter?: Partial<Filter> }): void => change((address) => {
+      const now = readTable(address);
+      writeTable(address, { sort: next.sort ?? now.sort, filter: { ...now.filter, ...next.filter } });
+    });
   const shown = arrange(runs, filter, sort, Math.floor(now));
   const tags = [...new Set(runs.flatMap((run) => run.tags))].sort();
   const selected = new Set(runs.map(runKey).filter((key) => chosen.has(key)));
