@@ -5,6 +5,8 @@ import { estimateRun } from "../config/estimate";
 import { presets } from "../config/presets";
 import { runConfigSchema } from "../config/schema";
 import { checkConfig } from "../config/validate";
+import { gpuWarnings } from "../launchers/gpu-use";
+import { gpusInUse } from "../launchers/launch";
 import { configDocumentSchema, savedConfigurationSchema, type Benchmark, type ConfigDocument, type Estimate, type estimateRequestSchema, type SavedConfiguration } from "../types";
 import { benchmarksOf, machineOf } from "./benchmarks";
 import { textOf } from "./config-folders";
@@ -25,8 +27,11 @@ export class Configs {
     const teacher = family === null ? null : ((await manifestOf(this.core, family))?.architecture ?? null);
     const { problems, stages } = checkConfig(config, teacher);
     if (!stages) return { tokens: 0, seconds: null, memoryBytes: null, diskBytes: null, basis: "The config has errors.", problems };
-    const machine = machineOf(await this.nodes.factsOf(node), launcher, stages[0]?.config.device ?? "auto");
-    return { ...estimateRun({ stages, teacher, machine, benchmarks: this.benchmarks(node) }), problems };
+    const facts = await this.nodes.factsOf(node);
+    const machine = machineOf(facts, launcher, stages[0]?.config.device ?? "auto");
+    const connection = facts?.gpus.length ? this.core.links.of(node).connection : null;
+    const uses = connection ? await gpusInUse(connection).catch(() => []) : [];
+    return { ...estimateRun({ stages, teacher, machine, benchmarks: this.benchmarks(node) }), problems: [...problems, ...gpuWarnings(uses, launcher)] };
   }
 
   benchmarks(node: string): Benchmark[] {

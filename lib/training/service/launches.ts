@@ -5,6 +5,7 @@ import { checkConfig, hasErrors, type PlannedStage } from "../config/validate";
 import { findPreset } from "../config/presets";
 import { listRuns, writeFile } from "../hosts/files";
 import type { AgentConnection } from "../hosts/connection";
+import { killRun, launchRun, stopRun } from "../launchers/launch";
 import { configDocumentSchema, jobSchema, launchRequestSchema, type ConfigDocument, type Job, type JobStep, type LaunchProgress, type LaunchRequest } from "../types";
 import { configOnNode, dataPaths, portableConfig, textOf } from "./config-folders";
 import { manifestOf, nodeRow, now, writableNode, type Core } from "./core";
@@ -127,7 +128,7 @@ export class Launches {
     if (pending) pending.abort.abort();
     else {
       const connection = await this.core.links.get(node);
-      await connection.call(op, { run: id }, { timeoutMs: 60_000 });
+      await (op === "stop" ? stopRun : killRun)(connection, id);
       if (op === "stop") this.stopping.add(`${node}/${id}`);
     }
     await this.changed(node, id);
@@ -163,7 +164,7 @@ export class Launches {
       tell({ phase: "launch", message: "Starting the run", done: 0, total: 0 });
       clearInterval(beat);
       const { python, trainer, shipped } = prepared;
-      await connection.call("launch", { run: job.id, python, trainer, shipped, launcher: job.launcher }, { signal, timeoutMs: 90_000 });
+      await launchRun(connection, { run: job.id, python, trainer, shipped, launcher: job.launcher }, signal);
     } catch (error) {
       await this.failed(node, job.id, error);
     } finally {
