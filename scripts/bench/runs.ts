@@ -5,7 +5,7 @@ import path from "node:path";
 import { LocalRunFiles } from "@/lib/training/runs/local-files";
 import { answerMetrics } from "@/lib/training/runs/metrics-answer";
 import { OpenedRuns } from "@/lib/training/runs/opened-runs";
-import { writeRun } from "@/lib/training/runs/testing";
+import { writeLongRun } from "@/lib/training/runs/testing";
 
 export interface RunOpening {
   lines: number;
@@ -26,7 +26,7 @@ export interface RunOpening {
 export async function measureRunOpening(lines = 1_000_000, repeats = 3): Promise<RunOpening> {
   const home = await mkdtemp(path.join(tmpdir(), "mambascope-runs-"));
   try {
-    const bytes = writeRun(path.join(home, "long"), lines);
+    const bytes = await writeLongRun(path.join(home, "long"), lines);
     const openings: RunOpening[] = [];
     for (let i = 0; i < repeats; i++) openings.push(await openOnce(home, lines, bytes));
     openings.sort((a, b) => a.completeMs - b.completeMs);

@@ -6,19 +6,19 @@ import { coarseLines } from "./coarse";
 import { LocalRunFiles } from "./local-files";
 import { answerMetrics } from "./metrics-answer";
 import { OpenedRuns } from "./opened-runs";
-import { pythonLine, writeRun } from "./testing";
+import { pythonLine, writeLongRun, writeRun } from "./testing";
 
 const LINES = 1_000_000;
 const SPIKE = 654_321;
 let home: string;
 let files: LocalRunFiles;
 
-beforeAll(() => {
+beforeAll(async () => {
   home = mkdtempSync(path.join(tmpdir(), "mambascope-opened-"));
   files = new LocalRunFiles(home);
-  writeRun(path.join(home, "long"), LINES, { spike: SPIKE });
+  await writeLongRun(path.join(home, "long"), LINES, { spike: SPIKE });
   for (let i = 0; i < 6; i++) writeRun(path.join(home, `short-${i}`), 3000, { seed: i });
-}, 120_000);
+}, 300_000);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 describe("a run of a million lines", () => {
@@ -31,7 +31,7 @@ describe("a run of a million lines", () => {
     expect(first.rows).toBeLessThan(1.1 * LINES);
     expect(first.last?.step).toBe(20 * (LINES - 1));
     const coarse = first.series.find(({ measure, kind }) => measure === "loss" && kind === "train");
-    expect(coarse?.step.length).toBeGreaterThan(400);
+    expect(coarse?.step.length).toBeGreaterThanOrEqual(400);
 
     let turns = 0;
     const other = setInterval(() => turns++, 0);

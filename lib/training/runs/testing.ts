@@ -1,6 +1,10 @@
 /** Run directories for tests and benchmarks, with lines as the trainer writes them. */
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import path from "node:path";
+
+/** Lines of one write. */
+const PART = 4000;
 
 /** A line of metrics.jsonl in the form of Python's json.dumps; null stands for NaN. */
 export function pythonLine(record: Record<string, number | string | null>): string {
@@ -28,15 +32,17 @@ export function randomNumbers(seed: number): () => number {
 
 /** Line i of a run that evaluates every 50th line; the loss of line `spike` is 1000. */
 export function metricsLine(i: number, lines: number, random: () => number, spike = -1): string {
-  // Written out, because a million of them are made: pythonLine takes several times as long.
-  const digits = () => `0.${String(1_000_000 + Math.floor(random() * 1_000_000)).slice(1)}`;
   const place = `"step": ${20 * i}, "tokens": ${20 * i * 32768}, "time": ${1795332043.25 + i * 0.0625}`;
-  if (i % 50 === 49) return `{"kind": "eval", ${place}, "loss": ${digits()}, "kl": ${digits()}, "ce": ${digits()}, "teacher_ce": 1.194, "agreement": ${digits()}}\n`;
-  return (
-    `{"kind": "train", ${place}, "learning_rate": ${pythonNumber(0.001 * (1 - i / lines))}, "memory_gib": 2.67, "gpu_utilisation": ${Math.floor(random() * 101)}, ` +
-    `"loss": ${i === spike ? "1000" : digits()}, "kl": ${digits()}, "ce": ${digits()}, "teacher_ce": ${digits()}, "agreement": ${digits()}, ` +
-    `"grad_norm": ${digits()}, "tokens_per_second": ${600000 + Math.floor(random() * 100000)}}\n`
-  );
+  if (i % 50 === 49) return `{"kind": "eval", ${place}, ${measuresOf(random, ["loss", "kl", "ce", "agreement"])}}\n`;
+  const loss = i === spike ? "1000" : digitsOf(random);
+  const rates = `"learning_rate": ${pythonNumber(0.001 * (1 - i / lines))}, "memory_gib": 2.67, "gpu_utilisation": 98`;
+  return `{"kind": "train", ${place}, ${rates}, "loss": ${loss}, ${measuresOf(random, ["kl", "ce", "teacher_ce", "agreement", "grad_norm"])}, "tokens_per_second": 654321}\n`;
+}
+
+const digitsOf = (random: () => number) => `0.${String(1_000_000 + Math.floor(random() * 1_000_000)).slice(1)}`;
+
+function measuresOf(random: () => number, names: readonly string[]): string {
+  return names.map((name) => `"${name}": ${digitsOf(random)}`).join(", ");
 }
 
 /** Writes a run directory of so many lines of metrics. Returns the bytes of metrics.jsonl. */
@@ -45,17 +51,29 @@ export function writeRun(folder: string, lines: number, { spike = -1, state = "f
   const last = 20 * Math.max(0, lines - 1);
   writeFileSync(path.join(folder, "config.json"), JSON.stringify({ name: path.basename(folder), family: "stories", method: "distill", pattern: "fixed", layers: [1, 3], optimiser: { steps: last } }));
   writeFileSync(path.join(folder, "status.json"), JSON.stringify({ state, updated: 1795332043.25 + lines * 0.0625, step: last, steps: last, tokens: last * 32768 }));
-  const file = openSync(path.join(folder, "metrics.jsonl"), "w");
   const random = randomNumbers(seed);
+  const text = Array.from({ length: lines }, (_, i) => metricsLine(i, lines, random, spike)).join("");
+  writeFileSync(path.join(folder, "metrics.jsonl"), text);
+  return text.length;
+}
+
+/** As writeRun for very many lines, in parts between which other work goes on. The measures of lines recur. */
+export async function writeLongRun(folder: string, lines: number, { spike = -1 } = {}): Promise<number> {
+  writeRun(folder, 0);
+  const random = randomNumbers(1);
+  const bodies = Array.from({ length: 5000 }, (_, i) => metricsLine(i, 5000, random).replace(/^.*?"time": [^,]*/, ""));
+  const file = await open(path.join(folder, "metrics.jsonl"), "w");
   let bytes = 0;
-  let part = "";
-  for (let i = 0; i < lines; i++) {
-    part += metricsLine(i, lines, random, spike);
-    if (part.length > 1 << 20 || i === lines - 1) {
-      bytes += writeSync(file, part);
-      part = "";
+  for (let from = 0; from < lines; from += PART) {
+    let part = "";
+    for (let i = from; i < Math.min(lines, from + PART); i++) {
+      const body = bodies[i % bodies.length] ?? "";
+      const kind = i % 50 === 49 ? "eval" : "train";
+      const line = `{"kind": "${kind}", "step": ${20 * i}, "tokens": ${20 * i * 32768}, "time": ${1795332043.25 + i * 0.0625}${body}`;
+      part += i === spike ? line.replace(/"loss": [^,]*/, '"loss": 1000') : line;
     }
+    bytes += (await file.write(part)).bytesWritten;
   }
-  closeSync(file);
+  await file.close();
   return bytes;
 }
