@@ -16,7 +16,9 @@ export class TrainingError extends Error {
 
 /** What to tell about any error, and what can be done. */
 export function explain(error: Error): { message: string; action: string } {
-  return error instanceof TrainingError ? error : { message: error.message, action: "Reload the page; if it stays so, look at the server's output." };
+  // An error's own message is not enumerable, and would be lost where this is spread.
+  if (error instanceof TrainingError) return { message: error.message, action: error.action };
+  return { message: error.message, action: "Reload the page; if it stays so, look at the server's output." };
 }
 
 export const unreachable = () => new TrainingError("unreachable", "The dashboard's server does not answer.", "Check that it is running (npm start). Runs go on without it.");
