@@ -24,11 +24,14 @@ export function CommandsCard({ draft, stages, preset, gpus }: CommandsCardProps)
   if (lines.length === 0) return null;
   return (
     <section aria-label="Command lines" className="rounded-xl border border-line bg-surface px-4 sm:px-5 [&>details]:border-t-0">
-      <Disclosure title="The same on a command line" aside={<CopyButton label="Copy the commands" text={() => `${lines.join("\n")}\n`} />}>
+      <Disclosure title="The same on a command line">
         <pre tabIndex={0} aria-label="Commands, in the project's folder" className="max-h-96 overflow-auto rounded-md bg-sunken p-3 font-mono text-2xs leading-relaxed whitespace-pre">
           {lines.join("\n")}
         </pre>
-        <p className="mt-2 text-2xs text-ink-3">In bash, from the project&apos;s folder, with the trainer&apos;s environment (docs/training.md).</p>
+        <p className="mt-2 flex items-start gap-2 text-2xs text-ink-3">
+          <CopyButton label="Copy the commands" text={() => `${lines.join("\n")}\n`} />
+          In bash, from the project&apos;s folder, with the trainer&apos;s environment (docs/training.md).
+        </p>
       </Disclosure>
     </section>
   );

@@ -67,7 +67,7 @@ function TextInput({ id, field, value, invalid, describedBy, onChange, onClear }
 /** Text while it is typed, so that `1e-` can become `1e-3`; a value as soon as it is a number. */
 function NumberInput({ id, field, value, invalid, describedBy, onChange, onClear }: InputProps) {
   const [typed, setTyped] = useState<string | null>(null);
-  const shown = typed ?? (typeof value === "number" ? formatValue(value) : value === null || value === undefined ? "" : JSON.stringify(value));
+  const shown = typed ?? (typeof value === "number" ? formatValue(value) : value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value));
   return (
     <input
       id={id}

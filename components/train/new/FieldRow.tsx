@@ -46,7 +46,7 @@ export function FieldRow({ field, own, inherited, problems }: FieldRowProps) {
           </button>
         )}
       </div>
-      <FieldInput field={field} id={id} value={given ? own : inherited} invalid={invalid} describedBy={`${id}-about`} onChange={(value) => setField(field.path, value)} onClear={() => clearField(field.path)} />
+      <FieldInput field={field} id={id} value={given ? own : inherited} invalid={invalid} describedBy={`${id}-about`} onChange={(value) => setField(field.path, value, field.kind !== "choice" && field.kind !== "boolean")} onClear={() => clearField(field.path)} />
       <div id={`${id}-about`} className="grid gap-0.5 text-2xs">
         {problems.map(({ message }) => (
           <p key={message} className="font-medium text-bad">

@@ -29,7 +29,7 @@ export function NodeCard({ draft, nodes, node }: NodeCardProps) {
               ...(nodes.some(({ id }) => id === draft.node) ? [] : [{ value: draft.node, label: `${draft.node} (not known)` }]),
               ...nodes.filter(({ readOnly }) => !readOnly).map(({ id, name, destination }) => ({ value: id, label: destination ? `${name} (${destination})` : name })),
             ]}
-            onChange={(id) => changeDraft({ node: id }, "node")}
+            onChange={(id) => changeDraft({ node: id }, "")}
           />
           <p className="text-2xs text-ink-3">
             {describeMachine(node)}{" "}

@@ -37,15 +37,15 @@ function goTo(path: string): void {
   const [, stage, rest] = /^stages\.(\d+)\.(.*)$/.exec(path) ?? [];
   showStage(stage === undefined ? null : Number(stage));
   // After the stage's fields are drawn.
-  requestAnimationFrame(() => {
+  setTimeout(() => {
     const parts = (rest ?? path).split(".");
     for (let length = parts.length; length > 0; length -= 1) {
       const place = document.querySelector<HTMLElement>(`[data-field="${CSS.escape(parts.slice(0, length).join("."))}"]`);
       if (!place) continue;
       place.scrollIntoView({ block: "center", behavior: "smooth" });
-      place.querySelector<HTMLElement>("input, select, textarea, button")?.focus({ preventScroll: true });
+      (place.querySelector<HTMLElement>("input, select, textarea") ?? place.querySelector<HTMLElement>("button"))?.focus({ preventScroll: true });
       return;
     }
     document.querySelector<HTMLElement>('[aria-label="The config as JSON"]')?.focus();
-  });
+  }, 50);
 }

@@ -56,13 +56,13 @@ export const useDraft = create<State>(() => ({ history: begin(presetDraft(DEFAUL
 
 export const currentDraft = (): Draft => useDraft.getState().history.present;
 
-/** Changes the draft; `what` names the field, so that a word typed into it is one step of undo. */
+/** Changes the draft; `what` names the field that is typed into, so that a word is one step of undo; "": a step of its own. */
 export function changeDraft(part: Partial<Draft>, what: string): void {
   useDraft.setState(({ history, last }) => {
     const next = { ...history.present, ...part };
     if (sameJson(next, history.present)) return {};
     const now = Date.now();
-    const together = last.what === what && now - last.time < TOGETHER_MS;
+    const together = what !== "" && last.what === what && now - last.time < TOGETHER_MS;
     return { history: together ? { ...history, present: next, future: [] } : record(history, next), last: { what, time: now } };
   });
 }
@@ -78,13 +78,14 @@ function placeOf(path: string): (string | number)[] {
   return [...(stage === null ? [] : ["stages", stage]), ...parsePath(path)];
 }
 
-export function setField(path: string, value: unknown): void {
-  changeDraft({ config: withValue(currentDraft().config, placeOf(path), value) }, path);
+/** `typed`: what is typed into a field is undone in one step; anything else change by change. */
+export function setField(path: string, value: unknown, typed = false): void {
+  changeDraft({ config: withValue(currentDraft().config, placeOf(path), value) }, typed ? path : "");
 }
 
 /** Back to the default; in a stage, to what all share. */
 export function clearField(path: string): void {
-  changeDraft({ config: withoutValue(currentDraft().config, placeOf(path)) }, `${path} cleared`);
+  changeDraft({ config: withoutValue(currentDraft().config, placeOf(path)) }, "");
 }
 
 export function setConfig(config: ConfigDocument, what: string): void {
@@ -92,7 +93,7 @@ export function setConfig(config: ConfigDocument, what: string): void {
 }
 
 export function setLauncher(launcher: Launcher): void {
-  changeDraft({ launcher }, "launcher");
+  changeDraft({ launcher }, "");
 }
 
 export const setProblem = (problem: State["problem"]): void => useDraft.setState({ problem });
