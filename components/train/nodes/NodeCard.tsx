@@ -73,7 +73,7 @@ export function NodeCard({ node, now, checkAtOnce }: { node: TrainingNode; now: 
           onSubmit={({ kind: _, ...settings }) => change.mutate({ path, method: "PATCH", json: settings }, { onSuccess: () => setEditing(false) })}
         />
       )}
-      {node.facts && <Facts facts={node.facts} />}
+      {node.facts && <Facts facts={node.facts} ready={node.environment.state === "ready"} />}
       <Environment node={node} preparing={preparing} progress={work.progress} done={work.done} onCancel={cancel} />
       {(steps.length > 0 || work.kind === "check") && (
         <section aria-label={`Check of ${node.name}`} aria-busy={work.kind === "check"}>
@@ -132,14 +132,14 @@ function CheckStep({ step: { title, state, detail, action } }: { step: NodeCheck
   );
 }
 
-function Facts({ facts }: { facts: NodeFacts }) {
+function Facts({ facts, ready }: { facts: NodeFacts; ready: boolean }) {
   const list: [string, string][] = [
     ["Host", facts.host],
     ["Processor", `${facts.cpus} ${facts.cpus === 1 ? "core" : "cores"}`],
     ["Memory", facts.memoryBytes === null ? "–" : formatBytes(facts.memoryBytes)],
     ["Disk free", facts.diskFreeBytes === null ? "–" : formatBytes(facts.diskFreeBytes)],
     ["Python", facts.python],
-    ["torch", facts.torch ?? "none yet"],
+    ["torch", facts.torch ?? (ready ? "in its environment" : "none yet")],
     ["SLURM", facts.slurm ? `${facts.slurm.version}${facts.slurm.partitions.length > 0 ? ` (${facts.slurm.partitions.join(", ")})` : ""}` : "none"],
     ["Folder", facts.root],
   ];
