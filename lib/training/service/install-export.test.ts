@@ -64,6 +64,17 @@ it("takes over what a newer version of the project ships, and keeps what was tra
   expect(manifest.variants.one).toBeDefined();
 });
 
+it("leaves a family alone that was imported under a shipped one's name", async () => {
+  const own = path.join(places.models, "stories");
+  await cp(shippedFamily, own, { recursive: true });
+  const manifest = parseManifest(JSON.parse(await readFile(path.join(own, "manifest.json"), "utf8")));
+  const file = Object.values(manifest.base.tensors)[0]!.file;
+  const imported = { ...manifest, title: "Mine", files: { ...manifest.files, [file]: { ...manifest.files[file]!, sha256: "2".repeat(64) } } };
+  await writeFile(path.join(own, "manifest.json"), JSON.stringify(imported));
+  await renewManifests(places);
+  expect((await home()).title).toBe("Mine");
+});
+
 it("takes a run's mixers out again", async () => {
   await installExport(await exported("one"), "one", places);
   await installExport(await exported("two"), "two", places);

@@ -86,6 +86,7 @@ async function currentManifest(family: string, places: BundlePlaces): Promise<Ma
   const folder = path.join(/* turbopackIgnore: true */ places.models, family);
   const [home, shipped] = await Promise.all([readManifest(folder), readManifest(path.join(/* turbopackIgnore: true */ places.shipped, family))]);
   if (!home || !shipped) return home ?? shipped;
+  if (await isOfItsOwn(home, shipped, folder)) return home;
   let merged = shipped;
   for (const [name, set] of Object.entries(home.mixer_sets)) {
     if (Object.hasOwn(shipped.mixer_sets, name)) continue;
@@ -101,6 +102,14 @@ async function currentManifest(family: string, places: BundlePlaces): Promise<Ma
   const known = (layers: readonly string[]) => layers.map(parseLayerSpec).every(({ set }) => set === null || Object.hasOwn(merged.mixer_sets, set));
   const added = Object.entries(home.variants).filter(([name, { layers }]) => !Object.hasOwn(shipped.variants, name) && known(layers));
   return { ...merged, variants: { ...merged.variants, ...Object.fromEntries(added) } };
+}
+
+/** Whether the home folder has another base under the shipped family's name, such as one that was imported, with all of its files. */
+async function isOfItsOwn(home: Manifest, shipped: Manifest, folder: string): Promise<boolean> {
+  const files = [...new Set(Object.values(home.base.tensors).map(({ file }) => file))];
+  if (files.every((file) => home.files[file]?.sha256 === shipped.files[file]?.sha256)) return false;
+  const sizes = await Promise.all(files.map((file) => hasSize(path.join(/* turbopackIgnore: true */ folder, file), home.files[file]?.bytes)));
+  return sizes.every(Boolean);
 }
 
 function checkSameBase(made: Manifest, target: Manifest): void {
