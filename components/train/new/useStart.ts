@@ -18,6 +18,16 @@ export function useStart(): { problem: { message: string; action: string } | nul
 
   useEffect(() => keepCopies(), []);
 
+  // Before the form is filled, so that its first address is written too.
+  useEffect(() => {
+    return useDraft.subscribe(({ history, restored: ready }, before) => {
+      const address = addressOf(history.present);
+      if (!ready || (before.restored && address === addressOf(before.history.present)) || window.location.pathname !== "/train/new") return;
+      written.current = address;
+      window.history.replaceState(null, "", address === "" ? "/train/new" : `/train/new?${address}`);
+    });
+  }, []);
+
   useEffect(() => {
     const wanted = from !== null ? `from=${from}` : preset !== null ? `preset=${preset}` : "";
     if (written.current === wanted) return;
@@ -61,15 +71,6 @@ export function useStart(): { problem: { message: string; action: string } | nul
       written.current = null;
     };
   }, [preset, from]);
-
-  useEffect(() => {
-    return useDraft.subscribe(({ history, restored: ready }, before) => {
-      const address = addressOf(history.present);
-      if (!ready || (before.restored && address === addressOf(before.history.present)) || window.location.pathname !== "/train/new") return;
-      written.current = address;
-      window.history.replaceState(null, "", address === "" ? "/train/new" : `/train/new?${address}`);
-    });
-  }, []);
 
   return { problem, loading: !restored };
 }
