@@ -62,7 +62,7 @@ export async function readStatus(folder: string): Promise<Status> {
 }
 
 /** The status once it is as wanted; rejects with the last one after `seconds`. */
-export async function untilStatus(folder: string, wanted: (status: Status) => boolean, seconds = 45): Promise<Status> {
+export async function untilStatus(folder: string, wanted: (status: Status) => boolean, seconds = 90): Promise<Status> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const status = await readStatus(folder);
