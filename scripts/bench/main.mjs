@@ -13,9 +13,10 @@ if (!["parity", "speed", "explore", "speculative", "speculative-gpu", "runs", "r
 } else {
   try {
     if (name === "reliability") await prepareTrainer();
+    const runtime = name === "speculative-gpu" ? [await (await import("./node-webgpu.mjs")).nodeWebGpu()] : [];
     const file = path.join(root, "scripts", "bench", `${name}.ts`);
     const { module } = await keepingNodeEnv(() => runnerImport(file, { configFile: false, root, logLevel: "error", resolve: { alias: { "@": root } } }));
-    process.exitCode = await /** @type {{ main: (options: string[]) => Promise<number> }} */ (module).main(options);
+    process.exitCode = await /** @type {{ main: (options: string[], ...runtime: unknown[]) => Promise<number> }} */ (module).main(options, ...runtime);
   } catch (error) {
     // The benchmarks' modules are Vite's copies, so the class is another one.
     if (!(error instanceof Error && "action" in error)) throw error;

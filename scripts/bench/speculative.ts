@@ -1,8 +1,8 @@
 /**
  * `npm run bench:speculative`: speculative decoding in Chromium on this machine's CPU: whether it gives plain decoding's tokens, how often drafts are
  * accepted, what it saves, what it keeps in memory.
- * Options: sections of `exact`, `speed`, `memory`; families; `prompts=N` and `tokens=N` to do less; `fresh` to forget what an interrupted run found.
- * All that was found, also by earlier runs, is written.
+ * Options: sections of `exact`, `speed` (with memory); families; `webgpu` for Chromium's software WebGPU, whose tokens count but not its time;
+ * `draft=NAME` for one of the drafts; `prompts=N` and `tokens=N` to do less; `fresh` to forget what an interrupted run found. `write` writes what a run of parts found.
  */
 import { say } from "../lib/console.mjs";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
@@ -45,13 +45,15 @@ export async function main(options: string[]): Promise<number> {
   const number = (name: string, otherwise: number): number => Number(options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1) ?? otherwise);
   const [prompts, tokens] = [number("prompts", 20), number("tokens", 128)];
   const named = (...names: string[]): boolean => names.some((name) => options.includes(name));
-  const anySection = named("exact", "speed", "memory");
+  const anySection = named("exact", "speed");
   const families = targets.filter(({ family }) => named(family) || !targets.some((target) => named(target.family)));
+  const only = options.find((option) => option.startsWith("draft="))?.slice("draft=".length);
   const kept = await Kept.open("speculative", { fresh: named("fresh") });
   const lab = await openLab();
-  const bench = new Bench(lab, kept, { prompts, tokens });
+  const bench = new Bench(lab, kept, named("webgpu") ? "webgpu" : "wasm", { prompts, tokens });
   try {
-    for (const target of families) {
+    for (const family of families) {
+      const target = only === undefined ? family : { ...family, drafts: Object.fromEntries(Object.entries(family.drafts).filter(([name]) => name === only)) };
       if (!anySection || named("speed")) await bench.speed(target);
       if (!anySection || named("exact")) await bench.exact(target);
     }
@@ -59,7 +61,8 @@ export async function main(options: string[]): Promise<number> {
     await bench.close();
     await lab.close();
   }
-  say(`Wrote ${await writeResults("speculative", "npm run bench:speculative", bench.version, bench.collected.entries)}`);
+  const whole = options.every((option) => option === "fresh");
+  if (whole || named("write")) say(`Wrote ${await writeResults("speculative", ["npm run bench:speculative --", ...options].join(" "), bench.version, bench.collected.entries)}`);
   return bench.differences === 0 ? 0 : 1;
 }
 
@@ -73,6 +76,7 @@ class Bench {
   constructor(
     private readonly lab: Lab,
     private readonly kept: Kept,
+    private readonly provider: "wasm" | "webgpu",
     private readonly amount: { readonly prompts: number; readonly tokens: number },
   ) {}
 
@@ -85,7 +89,7 @@ class Bench {
           const points = found.points.filter((point) => point.K === K);
           const different = points.filter(({ exact }) => exact !== true).length;
           this.differences += different;
-          const of = { family: target.family, variant, draft, K: String(K), provider: "wasm", prompts: points.length, tokens: found.tokens, different };
+          const of = { family: target.family, variant, draft, K: String(K), provider: this.provider, prompts: points.length, tokens: found.tokens, different };
           this.collected.add({ metric: "speculative.exact", value: points.length > 0 ? 1 - different / points.length : 0, unit: "share of answers", of });
         }
       }
@@ -96,12 +100,12 @@ class Bench {
   async speed(target: Target): Promise<void> {
     for (const [draft, choice] of Object.entries(target.drafts)) {
       const found = await this.sweep(target, "attn50", draft, choice, SPEED_LENGTHS, "each");
-      const of = { family: target.family, variant: "attn50", draft, provider: "wasm", threads: found.threads, prompts: found.prompts, tokens: found.tokens, load_average: found.load_average };
+      const of = { family: target.family, variant: "attn50", draft, provider: this.provider, threads: found.threads, prompts: found.prompts, tokens: found.tokens, load_average: found.load_average };
       for (const summary of found.summaries) this.addSummary(summary, found.points, of);
       const { checkpointBytes, inputBytes, statePerTokenBytes, draftCheckpointBytes, draftInputBytes } = found.memory;
       const bytes = { checkpoint: checkpointBytes, inputs: inputBytes, state_per_token: statePerTokenBytes, draft_checkpoint: draftCheckpointBytes, draft_inputs: draftInputBytes };
       for (const [what, value] of Object.entries(bytes)) {
-        this.collected.add({ metric: "speculative.memory", value, unit: "bytes", of: { family: target.family, variant: "attn50", draft, provider: "wasm", what, K: 8 } });
+        this.collected.add({ metric: "speculative.memory", value, unit: "bytes", of: { family: target.family, variant: "attn50", draft, provider: this.provider, what, K: 8 } });
       }
     }
   }
@@ -127,7 +131,7 @@ class Bench {
 
   private sweep(target: Target, variant: string, draft: string, choice: DraftChoice, K: Drafted[], baseline: "each" | "once"): Promise<Found> {
     const { prompts, tokens } = this.amount;
-    const key = JSON.stringify([target.family, variant, choice, K, baseline, prompts, tokens]);
+    const key = JSON.stringify([target.family, variant, choice, K, baseline, prompts, tokens, this.provider]);
     return this.kept.get(key, async () => {
       say(`── ${target.family} ${variant}, ${draft}`);
       const load_average = await quietLoad(baseline === "each" ? 60 : 0);
@@ -136,7 +140,7 @@ class Bench {
       const info =
         this.held === place
           ? await bench.speculativeDraft(choice)
-          : await bench.speculativeLoad({ family: target.family, variant, draft: choice, provider: "wasm", threads: THREADS, contextLength: 1024 });
+          : await bench.speculativeLoad({ family: target.family, variant, draft: choice, provider: this.provider, threads: THREADS, contextLength: 1024 });
       this.held = place;
       // Spread over the kinds, whatever the number.
       const all = target.chat ? chatPrompts : storyPrompts;
@@ -149,7 +153,7 @@ class Bench {
   }
 
   private async open(): Promise<Browser> {
-    this.browser ??= await this.lab.browser();
+    this.browser ??= await this.lab.browser({ webgpu: this.provider === "webgpu" });
     this.version = this.browser.version;
     return this.browser;
   }

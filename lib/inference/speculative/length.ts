@@ -1,6 +1,6 @@
 /** How many tokens to draft: a fixed number, or what measured costs and acceptance make worth it. */
 import type { Draft } from "./acceptance";
-import { type CycleTimings, type Drafted, MAX_DRAFTED } from "./types";
+import { type CycleTimings, MAX_DRAFTED } from "./types";
 
 export type CycleReport = {
   readonly drafts: readonly Draft[];
@@ -20,8 +20,8 @@ export interface DraftLength {
   observe(report: CycleReport): void;
 }
 
-export function draftLength(K: Drafted, costs: Costs): DraftLength {
-  return K === "adaptive" ? new AdaptiveLength(costs) : { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined };
+export function fixedLength(K: number): DraftLength {
+  return { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined };
 }
 
 /** Weight of the newest observation in a running mean. */
@@ -44,6 +44,10 @@ export class Costs {
     if (count === 0) return;
     const each = milliseconds / count;
     this.step = this.step === null ? each : this.step + MEMORY * (Math.min(each, 3 * this.step) - this.step);
+  }
+
+  forgetDrafts(): void {
+    this.step = null;
   }
 
   observeRest(milliseconds: number): void {

@@ -8,7 +8,7 @@ import { Detokeniser } from "../tokenizer";
 import { turn } from "../turn";
 import { decide } from "./acceptance";
 import type { Drafter } from "./drafter";
-import { Costs, draftLength } from "./length";
+import { AdaptiveLength, Costs, type DraftLength, fixedLength } from "./length";
 import { Statistics } from "./statistics";
 import { type Cycle, type CycleTimings, type Drafted, type DraftToken, type FinishReason, MAX_DRAFTED, type PlainToken, type TaggedToken, type Totals } from "./types";
 
@@ -49,15 +49,29 @@ export type RunEvent = { readonly first: PlainToken } | { readonly cycle: Cycle 
 const DRAFT_SEED = 0x5bd1e995;
 
 export class SpeculativeSession {
-  readonly costs = new Costs();
+  private readonly costs = new Costs();
   private readonly context: Context<RollbackRunner>;
+  /** What it learns of a draft holds for the next answers too. */
+  private adaptive = new AdaptiveLength(this.costs);
+  private current: Drafter;
 
   constructor(
     readonly runner: RollbackRunner,
-    public drafter: Drafter,
+    drafter: Drafter,
   ) {
+    this.current = drafter;
     if (runner.span < MAX_DRAFTED + 1) throw new Error(`The target can take back ${runner.span} tokens, not ${MAX_DRAFTED + 1}.`);
     this.context = new Context(runner);
+  }
+
+  get drafter(): Drafter {
+    return this.current;
+  }
+
+  set drafter(drafter: Drafter) {
+    this.current = drafter;
+    this.costs.forgetDrafts();
+    this.adaptive = new AdaptiveLength(this.costs);
   }
 
   /** Measures what passes of some lengths take, for adaptive lengths to begin with, and leaves the empty state. */
@@ -74,6 +88,7 @@ export class SpeculativeSession {
       this.costs.observeVerify(tokens, Math.min(...times));
     }
     this.context.clear();
+    this.adaptive = new AdaptiveLength(this.costs);
   }
 
   /** Continues `prompt`, one token a pass: the baseline. Ends as `run` does. */
@@ -103,7 +118,7 @@ export class SpeculativeSession {
     const answer = new Answer(this.runner, prompt, options);
     const statistics = new Statistics();
     const random = new Random(seed);
-    const length = draftLength(K, this.costs);
+    const length = K === "adaptive" ? this.adaptive : fixedLength(K);
     const finish = (): SpeculativeAnswered => {
       const ended = answer.end();
       return { ...ended, totals: statistics.totals(ended.tokenIds.length, ended.decodeMs) };
@@ -130,7 +145,7 @@ export class SpeculativeSession {
   private async cycle(
     index: number,
     answer: Answer,
-    length: ReturnType<typeof draftLength>,
+    length: DraftLength,
     random: Random,
     { sampling, probabilities, signal, K: wanted }: SpeculativeOptions,
   ): Promise<Cycle | null> {
