@@ -86,7 +86,7 @@ test("without a session nothing is served but the sign-in page", async () => {
     expect([page, answer.status]).toEqual([page, 307]);
     expect(answer.headers.location).toBe(page === "/" ? "/login" : `/login?next=${encodeURIComponent(page)}`);
   }
-  for (const data of ["/bundles", "/bundles/stories/manifest.json", "/models/stories/manifest.json", "/ort/ort-wasm-simd-threaded.wasm", "/api/families/stories/fetch"]) {
+  for (const data of ["/bundles", "/bundles/stories/manifest.json", "/models/stories/manifest.json", "/ort/ort-wasm-simd-threaded.wasm", "/api/families/stories/fetch", "/api/training/nodes", "/api/training/events"]) {
     const answer = await ask({ path: data });
     expect([data, answer.status]).toEqual([data, 401]);
     expect(JSON.parse(answer.body.toString())).toEqual({ code: "sign-in", message: expect.any(String), action: expect.any(String) });
@@ -116,7 +116,8 @@ test("no spelling of a path and no header passes for a session", async () => {
 
 test("a foreign name or a foreign page is refused, signed in or not", async () => {
   const cookie = await signIn();
-  for (const headers of [{}, { cookie }]) {
+  const visitors: Record<string, string>[] = [{}, { cookie }];
+  for (const headers of visitors) {
     expect((await ask({ path: "/bundles", headers: { ...headers, host: `evil.example:${port}` } })).status).toBe(403);
     for (const [method, target] of [["DELETE", "/login/session"], ["POST", "/api/families/stories/fetch"], ["POST", "/login/session"]] as const)
       expect((await ask({ path: target, method, headers: { ...headers, origin: "http://evil.example" } })).status).toBe(403);
@@ -144,6 +145,25 @@ test("with a session files come whole, in ranges and unchanged, with the headers
     expect(headers["cross-origin-embedder-policy"]).toBe("require-corp");
     expect(JSON.stringify(headers)).not.toContain("x-mambascope");
   }
+});
+
+test("events stream to many at once through the guard", async () => {
+  const cookie = await signIn();
+  const open = () =>
+    new Promise<string>((resolve, reject) => {
+      const outgoing = send({ host: "127.0.0.1", port, path: "/api/training/events", headers: { host: `localhost:${port}`, cookie }, agent: false }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (part: string) => {
+          text += part;
+          if (!text.includes('"hello"')) return;
+          resolve(`${answer.statusCode} ${answer.headers["content-type"]}`);
+          outgoing.destroy();
+        });
+      });
+      outgoing.on("error", reject).end();
+    });
+  const answers = await Promise.all(Array.from({ length: 50 }, open));
+  expect(new Set(answers)).toEqual(new Set(["200 text/event-stream; charset=utf-8"]));
 });
 
 test("a visitor signs in, lands where they meant to, stays signed in over a restart, and signs out", async ({ page }) => {
