@@ -1,6 +1,6 @@
 "use client";
 
-import { useCallback, useMemo } from "react";
+import { useCallback, useDeferredValue, useMemo } from "react";
 import type { LegendItem } from "@/components/ui/chart-export";
 import { useThemeName } from "@/components/ui/chart-hooks";
 import { Check } from "../run/LogPanel";
@@ -21,6 +21,7 @@ const exact = new Set(["learning_rate", "memory_gib"]);
 /** The runs' curves over each other, a chart a measure. */
 export function CompareCharts({ runs }: { runs: readonly ComparedRun[] }) {
   const [view, onView] = useChartView();
+  const drawn = useDeferredValue(view);
   const { query, change } = useAddress();
   const theme = useThemeName();
   const onZoom = useCallback((zoom: Range | null) => onView({ zoom }), [onView]);
@@ -43,7 +44,7 @@ export function CompareCharts({ runs }: { runs: readonly ComparedRun[] }) {
       {chosen.length === 0 && <p className="rounded-lg border border-dashed border-line-strong px-4 py-10 text-center text-[13px] text-ink-2">Choose a measure.</p>}
       <div className={`grid grid-cols-[minmax(0,1fr)] gap-4 ${chosen.length > 1 ? "xl:grid-cols-2" : ""}`}>
         {chosen.map((measure) => (
-          <MeasureChart key={measure} measure={measure} runs={runs} curves={curves} theme={theme} view={view} onZoom={onZoom} />
+          <MeasureChart key={measure} measure={measure} runs={runs} curves={curves} theme={theme} view={drawn} onZoom={onZoom} />
         ))}
       </div>
     </section>

@@ -2,7 +2,7 @@
 
 import dynamic from "next/dynamic";
 import Link from "next/link";
-import { useMemo, useState } from "react";
+import { useDeferredValue, useMemo, useState } from "react";
 import { Button } from "@/components/ui/Button";
 import { Notice } from "@/components/ui/Notice";
 import type { RunDetail } from "@/lib/training/types";
@@ -103,6 +103,8 @@ function Followed({ run, onDeleted }: { run: RunDetail; onDeleted: () => void })
 
 function Curves({ run }: { run: RunDetail }) {
   const [view, onView] = useChartView();
+  // The controls answer at once; the charts follow when there is time.
+  const drawn = useDeferredValue(view);
   const every = numberAt(run.config, "log_every");
   const stages = useMemo(() => stageMarks(run.config), [run.config]);
   // The steps in sight are found on what is known of the whole run, then asked for in detail.
@@ -127,7 +129,7 @@ function Curves({ run }: { run: RunDetail }) {
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
       <ChartControls view={view} onView={onView} />
-      <RunCharts name={run.name} series={metrics.series} layers={metrics.layers} origin={origin} stages={stages} view={view} onView={onView} />
+      <RunCharts name={run.name} series={metrics.series} layers={metrics.layers} origin={origin} stages={stages} view={drawn} onView={onView} />
     </div>
   );
 }
