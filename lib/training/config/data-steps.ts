@@ -12,12 +12,13 @@ function step(name: string, title: string, argv: string[], made?: string): JobSt
   return { name, title, argv, ...(made !== undefined && { skip_if: made }) };
 }
 
-function grammar(rows: number, seed: number, out: string): JobStep {
-  return step("stories", "Writing stories", ["generate", "--kind", "grammar", "--rows", String(rows), "--seed", String(seed), "--out", out], out);
+/** `made`: what the rows of these stories leave; the file itself may be half a one. */
+function grammar(rows: number, seed: number, out: string, made: string): JobStep {
+  return step("stories", "Writing stories", ["generate", "--kind", "grammar", "--rows", String(rows), "--seed", String(seed), "--out", out], made);
 }
 
 function pairs(name: string, title: string, rows: number, seed: number, out: string): JobStep {
-  return step(name, title, ["generate", "--kind", "grammar-pairs", "--rows", String(rows), "--seed", String(seed), "--out", out], out);
+  return step(name, title, ["generate", "--kind", "grammar-pairs", "--rows", String(rows), "--seed", String(seed), "--out", out]);
 }
 
 /** Rows sampled from SmolLM2: what is made once is found again by the command itself. */
@@ -28,16 +29,16 @@ function sampled(name: string, title: string, rows: number, batch: number, seed:
 export const dataSteps: Record<DataName, readonly JobStep[]> = {
   none: [],
   tiny: [
-    grammar(4000, 11, `${tiny}/grammar.jsonl`),
-    step("prepare", "Preparing token rows", ["prepare", "--bundle", "{shipped}/stories", "--source", `${tiny}/grammar.jsonl`, "--out", tiny, "--length", "257", "--held-out", "64"], `${tiny}/train`),
+    grammar(4000, 11, `${tiny}/grammar.jsonl`, `${tiny}/recipe.json`),
+    step("prepare", "Preparing token rows", ["prepare", "--bundle", "{shipped}/stories", "--source", `${tiny}/grammar.jsonl`, "--out", tiny, "--length", "257", "--held-out", "64"], `${tiny}/recipe.json`),
   ],
   "tiny-pairs": [
     pairs("pairs", "Writing pairs of stories", 160, 5, `${tiny}/preferences.jsonl`),
     pairs("held-out-pairs", "Writing held-out pairs", 32, 6, `${tiny}/preferences-held-out.jsonl`),
   ],
   stories: [
-    step("teacher-stories", "Sampling stories from SmolLM2", ["generate", ...smollm2Bundle, "--kind", "stories", "--rows", "40960", "--length", "470", "--batch", "2048", "--seed", "203", "--out", `${stories}/teacher.jsonl`]),
-    grammar(28_000, 1, `${stories}/grammar.jsonl`),
+    step("teacher-stories", "Sampling stories from SmolLM2", ["generate", ...smollm2Bundle, "--kind", "stories", "--rows", "40960", "--length", "470", "--batch", "2048", "--seed", "203", "--out", `${stories}/teacher.jsonl`], `${stories}/train`),
+    grammar(28_000, 1, `${stories}/grammar.jsonl`, `${stories}/train`),
     step("pack", "Packing token rows", ["pack", "--texts", `${stories}/teacher.jsonl`, `${stories}/grammar.jsonl`, "--tokenizer", "{shipped}/stories/tokenizer.json", "--out", stories], `${stories}/train`),
   ],
   smollm2: [

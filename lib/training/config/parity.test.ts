@@ -39,7 +39,7 @@ print(json.dumps({"judged": judged, "flops": flops, "commands": commands}))
 
 type Judged = { stages: [string | null, number[], unknown][] } | { refused: string };
 
-describe.skipIf(python === null)("the trainer and the form", () => {
+describe.skipIf(python === null)(`the trainer and the form${python === null ? " (no trainer environment: npm test makes it)" : ""}`, () => {
   const documents: ConfigDocument[] = fc.sample(randomConfig, { numRuns: 1000, seed: 11 });
   const counted = presets.flatMap(({ config }) => {
     const arch = architectureOf(String(config.family));

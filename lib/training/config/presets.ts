@@ -62,6 +62,8 @@ const details: Record<RecipeName, Details> = {
   "ablation-stages-3": { title: "Stage 3 alone", group: "Ablations", data: "stories", gpu: true, summary: "Distillation alone." },
 };
 
+const storyteller = "SmolLM2's weights in the node's models folder: a part of the stories is sampled from it. On this machine the Models page fetches them; on another, any SmolLM2 run brings them.";
+
 /** A distillation with nothing but what must be said. */
 const blank: Preset = {
   id: "blank",
@@ -86,7 +88,7 @@ export const presets: readonly Preset[] = [
   ...(Object.keys(details) as RecipeName[]).map((id): Preset => {
     const { data, gpu = false, needs = [], ...shown } = details[id];
     // JSON modules are typed value by value; here a recipe is any document.
-    return { id, ...shown, config: recipes[id] as unknown as ConfigDocument, data: dataSteps[data], gpu, needs };
+    return { id, ...shown, config: recipes[id] as unknown as ConfigDocument, data: dataSteps[data], gpu, needs: data === "stories" ? [storyteller, ...needs] : needs };
   }),
   blank,
 ];
