@@ -50,7 +50,7 @@ export async function runsShown(page: Page): Promise<string[]> {
 
 export async function openRuns(page: Page, query = ""): Promise<void> {
   await page.goto(`/train${query}`);
-  await expect(row(page, "stories-attn50").or(page.getByText("No run fits the search.")).first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator("tr[data-run]").or(page.getByText("No run fits the search.")).first()).toBeVisible({ timeout: 60_000 });
 }
 
 /** Opens a run and waits for its curves. */
