@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 const letters = "abcdefghijkmnpqrstuvwxyz23456789";
 
 /** Lower-case letters, digits and single hyphens of a name, at most `longest`; "" if nothing is left. */
-export function slug(name: string, longest: number): string {
+function slug(name: string, longest: number): string {
   return name
     .normalize("NFKD")
     .toLowerCase()

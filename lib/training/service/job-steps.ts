@@ -20,7 +20,7 @@ export function trainStep(launcher: Launcher): JobStep {
 const folders = { root: "{root}", shipped: "{shipped}" };
 
 /** The distance to the teacher on the config's held-out rows; null where the method or the config has none. */
-export function evaluateStep(config: RunConfig): JobStep | null {
+function evaluateStep(config: RunConfig): JobStep | null {
   const { method, family, data } = config;
   // Held-out data of DPO are pairs, not rows.
   if ((method !== "align" && method !== "distill") || data.evaluation === null) return null;

@@ -1,7 +1,7 @@
 /** Reading and writing small files of a run directory through a node's connection. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { pathStatSchema, readAnswerSchema } from "../agent/protocol";
+import { readAnswerSchema } from "../agent/protocol";
 import type { AgentConnection } from "../hosts/connection";
 import { NodeError } from "../hosts/errors";
 
@@ -41,17 +41,4 @@ export async function putFolder(connection: AgentConnection, path: string, files
   const wanted = entries.map(({ name, bytes }) => ({ name, size: bytes.byteLength, sha256: createHash("sha256").update(bytes).digest("hex") }));
   const { created } = await connection.ask(z.object({ created: z.boolean() }), "put", { path, mode: "new", files: wanted }, { input: entries.map(({ bytes }) => bytes) });
   if (!created) throw new NodeError("exists", `${path} exists already.`, "Choose another name.");
-}
-
-/** Whether a path is there, and what it is. */
-export async function statOf(connection: AgentConnection, path: string): Promise<z.infer<typeof pathStatSchema> | null> {
-  return connection.ask(pathStatSchema.nullable(), "stat", { path });
-}
-
-const entriesSchema = z.object({ entries: z.array(z.object({ path: z.string(), kind: z.enum(["file", "folder"]), size: z.number() })) });
-
-/** All files under a folder, with their sizes. */
-export async function filesUnder(connection: AgentConnection, path: string): Promise<{ path: string; bytes: number }[]> {
-  const { entries } = await connection.ask(entriesSchema, "list", { path, deep: true });
-  return entries.filter(({ kind }) => kind === "file").map(({ path: name, size }) => ({ path: name, bytes: size }));
 }
