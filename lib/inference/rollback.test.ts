@@ -64,3 +64,33 @@ describe.each(Object.entries(forms))("taking tokens back, %s", (_, form) => {
     await Promise.all([plain.dispose(), rollback.dispose()]);
   });
 });
+
+it.each(["f32", "q8_0", "q4_1"] as const)("a head of the first tokens gives the first logits, from %s", async (codec) => {
+  const bundle = await syntheticBundle({ architecture: tinyArchitecture(), sets: { m: tinyMamba2() }, codec });
+  const config = bundle.config(["mamba2:m", "attention"]);
+  for (const format of ["f32", "quantised"] as const) {
+    const whole = await syntheticRunner(bundle, config, { rollback: true, span: SPAN, format });
+    const short = await syntheticRunner(bundle, config, { rollback: true, span: SPAN, headTokens: 48, format });
+    const tokens = [3, 90, 41];
+    const expected = (await whole.read(tokens, { rows: "all", more: false })).slice();
+    const found = await short.read(tokens, { rows: "all", more: false });
+    expect(found.length).toBe(3 * 48);
+    for (let row = 0; row < 3; row++) expect(far(found.slice(row * 48, (row + 1) * 48), expected.slice(row * VOCABULARY))).toBeLessThan(1e-5);
+    await short.dispose();
+    await whole.dispose();
+  }
+});
+
+it("refuses more tentative tokens than the span, and reading for good before they are settled", async () => {
+  const [, rollback] = await pair({}, ["attention", "mamba2:m"]);
+  await rollback.forward([1, 2]);
+  await expect(rollback.read([1, 2, 3, 4, 5, 6, 7], { rows: "last", more: false })).rejects.toThrow("the span is 6");
+  await rollback.read([1, 2], { rows: "last", more: false });
+  await expect(rollback.forward([3])).rejects.toThrow("kept or taken back");
+  expect(() => rollback.keep(3)).toThrow("cannot be kept");
+  rollback.keep(1);
+  expect(rollback.position).toBe(3);
+  const { checkpointBytes, statePerTokenBytes } = rollback.rollbackMemory();
+  expect(statePerTokenBytes).toBe(SPAN * checkpointBytes);
+  await rollback.dispose();
+});
