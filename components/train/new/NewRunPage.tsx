@@ -102,6 +102,9 @@ export function NewRunPage() {
           {preset && preset.needs.length > 0 && (
             <Notice tone="warn" message="Before this can run, it needs:" action={preset.needs.join(" ")} />
           )}
+          {preset?.gpu && node?.facts?.gpus.length === 0 && (
+            <Notice tone="warn" message="This preset is made for a GPU, and the chosen node has none." action="Choose another node, or take fewer steps and a smaller batch." />
+          )}
           <NodeCard draft={draft} nodes={nodes.data?.nodes ?? []} node={node} />
           {nodes.isError && <Notice tone="bad" {...explain(nodes.error)} />}
           <StageTabs config={config} stage={stage} />
