@@ -58,7 +58,7 @@ export function estimateRun({ stages, teacher, machine, benchmarks }: EstimateRe
   const device = machine.gpu ?? `${machine.cpus} CPU cores`;
   const time = measured
     ? `Time: the speed of ${[...new Set(times.map(({ from }) => from))].join(", ")} on ${device}.`
-    : `Time: a guess from the method's FLOPs at ${machine.gpu ? `${Math.round(100 * mfuOf(last.config, arch))}% of the ${peakOf(machine.gpu).known ? "" : "assumed "}peak of ${device}` : `${CPU_GFLOPS_A_CORE} GFLOP/s a core on ${device}`}; it can be off by half. Data, evaluation and export are not in it.`;
+    : `Time: a guess from the method's FLOPs at ${machine.gpu ? `${Math.round(100 * mfuOf(last.config, arch))}% of the ${peakOf(machine.gpu).known ? "" : "assumed "}peak of ${device}` : `${CPU_GFLOPS_A_CORE} GFLOP/s a core on ${device}`}; it can be off by a factor of three. Data, evaluation and export are not in it.`;
   const memory = machine.gpu ? "Memory: weights, gradients, optimiser and activations of one GPU; within a tenth for the shipped runs." : "Memory: of the machine, within a third.";
   return {
     tokens,
