@@ -62,7 +62,7 @@ export function RunHeader({ run, onDeleted }: { run: RunDetail; onDeleted: () =>
           ))}
         </dl>
         <div className="grid content-start gap-3">
-          {run.phases !== null && run.phases > 1 && run.phase !== null && (
+          {run.state !== "finished" && run.phases !== null && run.phases > 1 && run.phase !== null && (
             <p className="text-2xs text-ink-2">
               {run.phaseTitle ?? run.phase}, part {(run.phaseIndex ?? 0) + 1} of {run.phases}
             </p>

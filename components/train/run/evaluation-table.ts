@@ -14,11 +14,14 @@ function flatten(record: Record<string, unknown>, prefix = ""): [string, Cell][]
   });
 }
 
+/** What the page says elsewhere. */
+const known = new Set(["task", "family", "run"]);
+
 /** One table a task, its columns in the order in which the records name them; words before numbers. */
 export function evaluationTables(records: readonly Record<string, unknown>[]): EvaluationTable[] {
   const tasks = [...new Set(records.map(({ task }) => (typeof task === "string" ? task : "evaluation")))];
   return tasks.map((task) => {
-    const flat = records.filter((record) => (typeof record.task === "string" ? record.task : "evaluation") === task).map((record) => new Map(flatten(record).filter(([name]) => name !== "task")));
+    const flat = records.filter((record) => (typeof record.task === "string" ? record.task : "evaluation") === task).map((record) => new Map(flatten(record).filter(([name]) => !known.has(name))));
     const names = [...new Set(flat.flatMap((row) => [...row.keys()]))];
     const isWord = (name: string): boolean => flat.some((row) => typeof row.get(name) === "string");
     const columns = [...names.filter(isWord), ...names.filter((name) => !isWord(name))];
