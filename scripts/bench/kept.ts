@@ -21,10 +21,19 @@ export class Kept {
   async get<T>(key: string, make: () => Promise<T>): Promise<T> {
     if (key in this.values) return this.values[key] as T;
     const value = await make();
+    await this.put(key, value);
+    return value;
+  }
+
+  /** All values whose key begins with `prefix`. */
+  all<T>(prefix: string): T[] {
+    return Object.keys(this.values).filter((key) => key.startsWith(prefix)).map((key) => this.values[key] as T);
+  }
+
+  async put(key: string, value: unknown): Promise<void> {
     this.values[key] = value;
     await mkdir(path.dirname(this.file), { recursive: true });
     await writeFile(`${this.file}.part`, JSON.stringify(this.values));
     await rename(`${this.file}.part`, this.file);
-    return value;
   }
 }

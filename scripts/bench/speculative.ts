@@ -2,14 +2,14 @@
  * `npm run bench:speculative`: speculative decoding in Chromium on this machine's CPU: whether it gives plain decoding's tokens, how often drafts are
  * accepted, what it saves, what it keeps in memory.
  * Options: sections of `exact`, `speed` (with memory); families; `webgpu` for Chromium's software WebGPU, whose tokens count but not its time;
- * `draft=NAME` for one of the drafts; `prompts=N` and `tokens=N` to do less; `fresh` to forget what an interrupted run found. `write` writes what a run of parts found.
+ * `draft=NAME` for one of the drafts; `prompts=N` and `tokens=N` to do less; `fresh` to forget what was found before. What earlier runs found of other parts is written too.
  */
 import { say } from "../lib/console.mjs";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
 import { openLab, type Browser, type Lab } from "./harness";
 import { Kept } from "./kept";
 import { chatPrompts, type KindedPrompt, storyPrompts } from "./prompts";
-import { Collected, quietLoad, writeResults } from "./results";
+import { Collected, quietLoad, type ResultEntry, writeResults } from "./results";
 
 type Target = { readonly family: string; readonly chat: boolean; readonly variants: readonly string[]; readonly drafts: Readonly<Record<string, DraftChoice>> };
 type Found = { readonly memory: SpeculativeMemory; readonly load_average: number; readonly prompts: number; readonly tokens: number; readonly threads: number } & SweepResult;
@@ -18,6 +18,8 @@ const RATIOS = ["teacher", "attn50", "attn25", "attn12", "attn0"];
 const LENGTHS: Drafted[] = [1, 2, 3, 4, 5, 6, 7, 8, "adaptive"];
 const SPEED_LENGTHS: Drafted[] = [1, 2, 3, 4, "adaptive"];
 const THREADS = 2;
+/** What was found, by part. */
+const ENTRIES = "entries ";
 /** Of the draft's head: enough for nine in ten tokens, at a twelfth of its cost. */
 const SHORTLIST = 4096;
 
@@ -54,20 +56,18 @@ export async function main(options: string[]): Promise<number> {
   try {
     for (const family of families) {
       const target = only === undefined ? family : { ...family, drafts: Object.fromEntries(Object.entries(family.drafts).filter(([name]) => name === only)) };
-      if (!anySection || named("speed")) await bench.speed(target);
-      if (!anySection || named("exact")) await bench.exact(target);
+      for (const section of ["speed", "exact"] as const) if (!anySection || named(section)) await bench.section(section, target);
     }
   } finally {
     await bench.close();
     await lab.close();
   }
-  const whole = options.every((option) => option === "fresh");
-  if (whole || named("write")) say(`Wrote ${await writeResults("speculative", ["npm run bench:speculative --", ...options].join(" "), bench.version, bench.collected.entries)}`);
+  say(`Wrote ${await writeResults("speculative", "npm run bench:speculative", bench.version || "Chromium", kept.all<ResultEntry[]>(ENTRIES).flat())}`);
   return bench.differences === 0 ? 0 : 1;
 }
 
 class Bench {
-  readonly collected = new Collected();
+  private collected = new Collected();
   version = "";
   differences = 0;
   private browser: Browser | null = null;
@@ -80,8 +80,16 @@ class Bench {
     private readonly amount: { readonly prompts: number; readonly tokens: number },
   ) {}
 
+  async section(name: "speed" | "exact", target: Target): Promise<void> {
+    for (const [draft, choice] of Object.entries(target.drafts)) {
+      this.collected = new Collected();
+      await this[name]({ ...target, drafts: { [draft]: choice } });
+      await this.kept.put(`${ENTRIES}${name} ${target.family} ${draft} ${this.provider}`, this.collected.entries);
+    }
+  }
+
   /** Every ratio, draft and length: are the tokens plain decoding's? */
-  async exact(target: Target): Promise<void> {
+  private async exact(target: Target): Promise<void> {
     for (const variant of target.variants) {
       for (const [draft, choice] of Object.entries(target.drafts)) {
         const found = await this.sweep(target, variant, draft, choice, LENGTHS, "once");
@@ -97,7 +105,7 @@ class Bench {
   }
 
   /** The hybrid of half attention: speed-up, acceptance and memory. */
-  async speed(target: Target): Promise<void> {
+  private async speed(target: Target): Promise<void> {
     for (const [draft, choice] of Object.entries(target.drafts)) {
       const found = await this.sweep(target, "attn50", draft, choice, SPEED_LENGTHS, "each");
       const of = { family: target.family, variant: "attn50", draft, provider: this.provider, threads: found.threads, prompts: found.prompts, tokens: found.tokens, load_average: found.load_average };

@@ -20,6 +20,7 @@ export interface DraftLength {
   observe(report: CycleReport): void;
 }
 
+/** Always `K` tokens, 1 to MAX_DRAFTED. */
 export function fixedLength(K: number): DraftLength {
   return { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined };
 }
@@ -33,7 +34,6 @@ const CLASSES = 8;
 export class Costs {
   private readonly verify = new Map<number, number>();
   private step: number | null = null;
-  private rest = 0;
 
   observeVerify(tokens: number, milliseconds: number): void {
     const known = this.verify.get(tokens);
@@ -50,17 +50,9 @@ export class Costs {
     this.step = null;
   }
 
-  observeRest(milliseconds: number): void {
-    this.rest += MEMORY * (milliseconds - this.rest);
-  }
-
   /** Of one drafted token. */
   get draftStep(): number {
     return this.step ?? 0;
-  }
-
-  get overhead(): number {
-    return this.rest;
   }
 
   /** Of a pass over `tokens` tokens: as measured, or between (or beyond) its measured neighbours on a line. */
@@ -116,9 +108,8 @@ export class AdaptiveLength implements DraftLength {
   }
 
   observe({ drafts, drafted, accepted, timings }: CycleReport): void {
-    this.costs.observeVerify(drafts.length + 1, timings.verifyMs);
+    this.costs.observeVerify(drafts.length + 1, timings.verifyMs + timings.readbackMs);
     this.costs.observeDrafts(drafted, timings.draftMs);
-    this.costs.observeRest(timings.readbackMs + timings.otherMs);
     for (const [index, draft] of drafts.slice(0, accepted + 1).entries()) {
       const hit = index < accepted ? 1 : 0;
       this.mean += MEMORY * (hit - this.mean);
