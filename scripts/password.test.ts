@@ -38,8 +38,8 @@ it("refuses a short one and keeps what was set", async () => {
   expect((await readPassword(home))?.id).toBe(before.id);
 });
 
-it.each([{ HOST: "0.0.0.0" }, { HOST: "::" }, { MAMBASCOPE_AUTH: "always" }, { MAMBASCOPE_HOSTS: "lab.example" }, { MAMBASCOPE_TRUST_PROXY: "1" }])("npm start with %o is refused until a password is set", async (env) => {
-  const { code, text } = await script("start.mjs", { env: { PORT: String(40_000 + (process.pid % 20_000)), ...(env as Record<string, string>) } });
+it.each<Record<string, string>>([{ HOST: "0.0.0.0" }, { HOST: "::" }, { MAMBASCOPE_AUTH: "always" }, { MAMBASCOPE_HOSTS: "lab.example" }, { MAMBASCOPE_TRUST_PROXY: "1" }])("npm start with %o is refused until a password is set", async (env) => {
+  const { code, text } = await script("start.mjs", { env: { PORT: String(40_000 + (process.pid % 20_000)), ...env } });
   expect(code).toBe(1);
   expect(text).toContain("npm run password");
   expect(await readdir(home)).toEqual([]);
