@@ -43,6 +43,17 @@ describe("the adaptive length", () => {
     );
   });
 
+  it("tells a slow moment from a dear pass", () => {
+    const costs = new Costs();
+    for (const tokens of [1, 2, 5]) costs.observeVerify(tokens, 10 + 2 * tokens);
+    const ratio = costs.pass(5) / costs.pass(1);
+    for (let slow = 0; slow < 60; slow++) costs.observeVerify(1, 48);
+    expect(costs.pass(1)).toBeGreaterThan(40);
+    expect(costs.pass(5) / costs.pass(1)).toBeGreaterThan(0.5 * ratio); // though no pass of five was seen
+    for (let dear = 0; dear < 200; dear++) costs.observeVerify(1 + (dear % 2), dear % 2 === 0 ? 12 : 36);
+    expect(costs.pass(2) / costs.pass(1)).toBeGreaterThan(2);
+  });
+
   it("reads costs between and beyond those measured", () => {
     const costs = new Costs();
     costs.observeVerify(1, 10);

@@ -29,21 +29,36 @@ export function fixedLength(K: number): DraftLength {
 const MEMORY = 0.1;
 /** Classes of a draft's own probability whose acceptance is counted apart. */
 const CLASSES = 8;
+/** Cycles without drafts after which one is drafted to see. */
+const TRY_EVERY = 8;
 
-/** Running means of what things take, in milliseconds: kept from one run to the next. */
+/**
+ * Running means of what things take, in milliseconds: kept from one run to the next. What slows the machine slows everything, so each
+ * observation moves a common factor, and its own entry only a little: entries that are not used do not go stale.
+ */
 export class Costs {
   private readonly verify = new Map<number, number>();
   private step: number | null = null;
+  /** By how much the machine is slower than when it was first measured. */
+  slowness = 1;
 
   observeVerify(tokens: number, milliseconds: number): void {
     const known = this.verify.get(tokens);
-    this.verify.set(tokens, known === undefined ? milliseconds : known + MEMORY * (Math.min(milliseconds, 3 * known) - known));
+    if (known === undefined) this.verify.set(tokens, milliseconds / this.slowness);
+    else this.verify.set(tokens, known * this.adapt(milliseconds / (known * this.slowness)));
   }
 
   observeDrafts(count: number, milliseconds: number): void {
     if (count === 0) return;
     const each = milliseconds / count;
-    this.step = this.step === null ? each : this.step + MEMORY * (Math.min(each, 3 * this.step) - this.step);
+    this.step = this.step === null ? each / this.slowness : this.step * this.adapt(each / (this.step * this.slowness));
+  }
+
+  /** Moves the common factor; returns the entry's own. An outlier counts as one of a factor three. */
+  private adapt(ratio: number): number {
+    const bounded = Math.min(3, Math.max(1 / 3, ratio));
+    this.slowness *= bounded ** (2 * MEMORY);
+    return bounded ** (MEMORY / 2);
   }
 
   forgetDrafts(): void {
@@ -52,11 +67,15 @@ export class Costs {
 
   /** Of one drafted token. */
   get draftStep(): number {
-    return this.step ?? 0;
+    return (this.step ?? 0) * this.slowness;
   }
 
   /** Of a pass over `tokens` tokens: as measured, or between (or beyond) its measured neighbours on a line. */
   pass(tokens: number): number {
+    return this.slowness * this.usualPass(tokens);
+  }
+
+  private usualPass(tokens: number): number {
     const known = this.verify.get(tokens);
     if (known !== undefined) return known;
     const counts = [...this.verify.keys()].sort((a, b) => a - b);
@@ -80,15 +99,18 @@ export class AdaptiveLength implements DraftLength {
   private tokens = 1;
   private milliseconds: number;
   private since = 0;
+  private trying = false;
 
   constructor(private readonly costs: Costs) {
-    this.milliseconds = costs.pass(1);
+    this.milliseconds = costs.pass(1) / costs.slowness;
   }
 
   next(): number {
+    this.trying = false;
     if (this.worth([], this.mean) > 0) return MAX_DRAFTED;
     // Not worth it so far; texts change, so it is tried again at times.
-    return ++this.since % 16 === 0 ? 1 : 0;
+    this.trying = ++this.since % TRY_EVERY === 0;
+    return this.trying ? 1 : 0;
   }
 
   goOn(drafts: readonly Draft[]): boolean {
@@ -96,6 +118,7 @@ export class AdaptiveLength implements DraftLength {
   }
 
   cut(drafts: readonly Draft[]): number {
+    if (this.trying) return drafts.length;
     let [chance, expected, count] = [1, 1, 0];
     let most = expected - this.rate * this.costs.pass(1);
     drafts.forEach((draft, index) => {
@@ -118,7 +141,7 @@ export class AdaptiveLength implements DraftLength {
     }
     const keep = 1 - MEMORY / 2;
     this.tokens = keep * this.tokens + accepted + 1;
-    this.milliseconds = keep * this.milliseconds + timings.draftMs + timings.verifyMs + timings.readbackMs + timings.otherMs;
+    this.milliseconds = keep * this.milliseconds + (timings.draftMs + timings.verifyMs + timings.readbackMs + timings.otherMs) / this.costs.slowness;
   }
 
   /** Tokens that another draft of the given chance is expected to bring, less those that its time is worth. */
@@ -129,7 +152,7 @@ export class AdaptiveLength implements DraftLength {
   }
 
   private get rate(): number {
-    return this.tokens / this.milliseconds;
+    return this.tokens / (this.milliseconds * this.costs.slowness);
   }
 
   private chanceOf({ q }: Draft): number {
