@@ -248,15 +248,19 @@ export class Follower {
     const state = this.#state(listed.id);
     const watched = this.#watched.get(listed.id);
     let changed = await state.look(listed, now);
+    // How far the file was read is in the index too, also where new lines change nothing that is shown.
+    let measured = false;
     const opened = watched || state.unmeasured ? this.open(listed.id) : null;
     if (opened && watched) await watched.begin(opened);
-    if (opened && state.unmeasured && (await this.#read(opened, listed))) changed = state.measure(opened, now) || changed;
+    if (opened && state.unmeasured && (await this.#read(opened, listed))) {
+      changed = state.measure(opened, now) || changed;
+      measured = true;
+    }
     if (opened && watched) {
       watched.metrics(opened);
       await watched.tails();
     }
-    if (!changed) return null;
-    if (state.record) this.#parts.tell({ type: "record", record: state.record });
-    return state.row();
+    if (changed && state.record) this.#parts.tell({ type: "record", record: state.record });
+    return changed || measured ? state.row() : null;
   }
 }
