@@ -2,6 +2,7 @@
 
 import { useSearchParams } from "next/navigation";
 import { useEffect, useRef } from "react";
+import { addressWriter } from "@/components/ui/address-writer";
 import { decodeView, encodeView } from "./link";
 import { applyView, restoreSession, useExplore, viewOf, type Session } from "./session";
 
@@ -20,13 +21,10 @@ export function useLink(): void {
   }, [search]);
 
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = useExplore.subscribe(() => {
-      clearTimeout(timer);
-      timer = setTimeout(() => (written.current = write(useExplore.getState()) ?? written.current), 200);
-    });
+    const address = addressWriter(() => (written.current = write(useExplore.getState()) ?? written.current));
+    const stop = useExplore.subscribe(address.later);
     return () => {
-      clearTimeout(timer);
+      address.end();
       stop();
     };
   }, []);

@@ -2,6 +2,7 @@
 
 import { useSearchParams } from "next/navigation";
 import { useEffect, useRef } from "react";
+import { addressWriter } from "@/components/ui/address-writer";
 import { decodeView, encodeView } from "./link";
 import { applyView, restoreSettings, type Settings, useSettings, viewOf } from "./settings";
 
@@ -19,14 +20,12 @@ export function useLink(): void {
   }, [search]);
 
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const address = addressWriter(() => (written.current = write(useSettings.getState()) ?? written.current));
     const end = useSettings.subscribe((state, before) => {
-      if (encodeView(viewOf(state)).query === encodeView(viewOf(before)).query && state.problems === before.problems) return;
-      clearTimeout(timer);
-      timer = setTimeout(() => (written.current = write(useSettings.getState()) ?? written.current), 200);
+      if (encodeView(viewOf(state)).query !== encodeView(viewOf(before)).query || state.problems !== before.problems) address.later();
     });
     return () => {
-      clearTimeout(timer);
+      address.end();
       end();
     };
   }, []);
