@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { ensureChromium } from "./lib/chromium.mjs";
 import { say, seconds } from "./lib/console.mjs";
@@ -65,7 +65,7 @@ async function unit(python) {
 /** @param {string} python */
 async function pytest(python) {
   const report = path.join(reports, "trainer.xml");
-  const { code } = await run(python, ["-m", "pytest", "-q", "-p", "no:cacheprovider", `--junitxml=${report}`], { cwd: path.join(root, "trainer"), show: true });
+  const { code } = await run(python, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", String(Math.min(4, availableParallelism())), `--junitxml=${report}`], { cwd: path.join(root, "trainer"), show: true });
   const [, suite = ""] = /<testsuite ([^>]*)>/.exec(await readFile(report, "utf8")) ?? [];
   const read = (/** @type {string} */ name) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = read("failures") + read("errors");
