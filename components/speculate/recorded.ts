@@ -8,8 +8,9 @@ const text = (value: unknown): string => (typeof value === "string" || typeof va
 /** Entries of a metric, by target, draft and where they ran. */
 export function recorded(results: readonly ResultsFile[], metric: string): Recorded[] {
   return entriesOf(results, metric).flatMap(({ of, value }) => {
-    const k = of.k === "adaptive" ? of.k : Number(of.k);
-    if (k !== "adaptive" && !Number.isInteger(k)) return [];
+    const k = of.K === "adaptive" ? of.K : Number(of.K);
+    // Entries of one kind of prompt are parts of the whole's.
+    if (of.kind !== undefined || (k !== "adaptive" && !Number.isInteger(k))) return [];
     const provider = text(of.provider);
     return [{ series: `${text(of.variant)}, ${text(of.draft)}${provider ? `, ${provider}` : ""}`, provider, family: text(of.family), k, value }];
   });
@@ -17,7 +18,7 @@ export function recorded(results: readonly ResultsFile[], metric: string): Recor
 
 /** The state update alone: microseconds for 32 tokens at each K and width, and single steps'. */
 export function kernelTimes(results: readonly ResultsFile[]): { width: string; k: number; microseconds: number; single: number }[] {
-  return entriesOf(results, "speculative.kernel_time").flatMap(({ of, value, peer }) => (peer && Number.isInteger(Number(of.k)) ? [{ width: text(of.width), k: Number(of.k), microseconds: value, single: peer.value }] : []));
+  return entriesOf(results, "speculative.kernel_time").flatMap(({ of, value, peer }) => (peer && Number.isInteger(Number(of.K)) ? [{ width: text(of.width), k: Number(of.K), microseconds: value, single: peer.value }] : []));
 }
 
 function entriesOf(results: readonly ResultsFile[], metric: string): ResultEntry[] {

@@ -15,7 +15,7 @@ def test_models_are_measured_and_published(tmp_path: Path, capsys: pytest.Captur
     small = ["--tokens", "6", "--limit", "2", "--device", "cpu", "--results", str(results)]
     assert main(["speculate", *models, *small]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["draft"], line["k"]) for line in lines] == [("half", 2), ("half", 3), ("none", 2), ("none", 3)]
+    assert [(line["draft"], line["K"]) for line in lines] == [("half", 2), ("half", 3), ("none", 2), ("none", 3)]
     # A draft that is the target is never corrected.
     assert [line["acceptance"] for line in lines[:2]] == [1.0, 1.0]
     assert lines[1]["tokens_per_cycle"] == 4.0
@@ -33,7 +33,7 @@ def test_the_update_is_measured_at_each_width(tmp_path: Path) -> None:
     kernel = ["--kernel", "--widths", "smollm2-135m", "--k", "1", "16", "--repeats", "1", "--device", "cpu"]
     assert main(["speculate", *kernel, "--results", str(results)]) == 0
     entries = json.loads(results.read_text())["entries"]
-    assert [(entry["of"]["k"], entry["peer"]["name"]) for entry in entries] == [(1, "single-step"), (16, "single-step")]
+    assert [(entry["of"]["K"], entry["peer"]["name"]) for entry in entries] == [(1, "single-step"), (16, "single-step")]
 
 
 @pytest.mark.parametrize("wrong", [[], ["--kernel", "--k", "0"]])

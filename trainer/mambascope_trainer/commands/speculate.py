@@ -61,7 +61,7 @@ def _kernel(options: argparse.Namespace, device: torch.device) -> list[dict[str,
         single = multistep_seconds(WIDTHS[name], 0, device, dtype, options.repeats)
         for tokens in options.k or range(1, 17):
             seconds = multistep_seconds(WIDTHS[name], tokens, device, dtype, options.repeats)
-            of = {"width": name, "k": tokens, "tokens": GENERATED, "dtype": str(dtype).removeprefix("torch.")}
+            of = {"width": name, "K": tokens, "tokens": GENERATED, "dtype": str(dtype).removeprefix("torch.")}
             print(
                 json.dumps({**of, "microseconds": round(seconds * 1e6, 1), "single": round(single * 1e6, 1)}),
                 flush=True,
@@ -94,7 +94,7 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
                     "family": bundle.manifest.family,
                     "variant": target_name,
                     "draft": draft_name,
-                    "k": k,
+                    "K": k,
                     "temperature": options.temperature,
                     "provider": f"pytorch-{device.type}",
                     "prompts": found.prompts,
