@@ -1,7 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { bundleListSchema, type BundleList } from "@/lib/home/listing";
+import { bundleListSchema, type BundleList, type ListedFamily } from "@/lib/home/listing";
 
 export const bundlesKey = ["bundles"] as const;
 
@@ -14,4 +14,10 @@ async function readBundles(): Promise<BundleList> {
 /** The families that the server has, and which of their files are present. */
 export function useBundles() {
   return useQuery({ queryKey: bundlesKey, queryFn: readBundles });
+}
+
+/** The family that a page opens on: the one that ships whole if it can be used, else the first that can. */
+export function preferredFamily(families: readonly ListedFamily[]): ListedFamily | null {
+  const usable = families.filter(({ problem, variants }) => problem === null && variants.some(({ ready }) => ready));
+  return usable.find(({ family }) => family === "stories") ?? usable[0] ?? families[0] ?? null;
 }

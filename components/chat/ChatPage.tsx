@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "react";
 import { useBundles } from "@/components/bundles";
-import { Button } from "@/components/ui/Button";
+import { NoFamily } from "@/components/NoFamily";
 import { Notice } from "@/components/ui/Notice";
 import { SidePanel } from "@/components/ui/SidePanel";
 import type { ListedFamily } from "@/lib/home/listing";
@@ -28,25 +28,7 @@ export function ChatPage() {
   const columns = useMemo(() => columnsOf(selection), [selection.family, selection.variant, selection.compare, selection.provider]); // eslint-disable-line react-hooks/exhaustive-deps -- selection is made anew at each render
   useKeys(selection.family?.family ?? null);
 
-  if (bundles.isPending || !restored) return <p className="p-6 text-ink-3">Reading the list of models…</p>;
-  if (bundles.isError) {
-    return (
-      <div className="mx-auto w-full max-w-xl p-6">
-        <Notice tone="bad" message={bundles.error.message} action="Check that the server is running (npm start), then try again.">
-          <Button icon="retry" onClick={() => void bundles.refetch()}>
-            Try again
-          </Button>
-        </Notice>
-      </div>
-    );
-  }
-  if (!selection.family) {
-    return (
-      <div className="mx-auto w-full max-w-xl p-6">
-        <Notice tone="warn" message="There is no model here." action="Restore public/models from the project's repository, or export a bundle into the home folder." />
-      </div>
-    );
-  }
+  if (bundles.isPending || bundles.isError || !restored || !selection.family) return <NoFamily bundles={bundles} waiting={!restored} />;
 
   return (
     <div className="grid flex-1 grid-rows-[auto_1fr] lg:h-[calc(100dvh-49px)] lg:flex-none lg:grid-cols-[21rem_minmax(0,1fr)] lg:grid-rows-1">

@@ -2,11 +2,12 @@
 
 import { useEffect, useMemo, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
-import { useBundles } from "@/components/bundles";
+import { preferredFamily, useBundles } from "@/components/bundles";
+import { NoFamily } from "@/components/NoFamily";
 import { Button } from "@/components/ui/Button";
-import { CopyButton } from "@/components/ui/CopyButton";
 import { Disclosure } from "@/components/ui/Field";
 import { Notice } from "@/components/ui/Notice";
+import { ShareLink } from "@/components/ui/ShareLink";
 import { SidePanel } from "@/components/ui/SidePanel";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ResultsFile } from "@/lib/home/results";
@@ -34,32 +35,14 @@ export function ExplorePage({ results }: { results: ResultsFile[] }) {
   const wanted = useExplore((state) => state.family);
   const restored = useExplore((state) => state.restored);
   const shape = useExplore((state) => state.shape);
-  const family = families.find((candidate) => candidate.family === wanted) ?? preferred(families);
+  const family = families.find((candidate) => candidate.family === wanted) ?? preferredFamily(families);
   const manifest = useManifest(restored ? (family?.family ?? null) : null);
 
   useEffect(() => {
     if (manifest.data) openFamily(shapeOf(manifest.data));
   }, [manifest.data]);
 
-  if (bundles.isError) {
-    return (
-      <Alone>
-        <Notice tone="bad" message={bundles.error.message} action="Check that the server is running (npm start), then try again.">
-          <Button icon="retry" onClick={() => void bundles.refetch()}>
-            Try again
-          </Button>
-        </Notice>
-      </Alone>
-    );
-  }
-  if (bundles.isPending || !restored) return <p className="p-6 text-ink-2">Reading the list of models…</p>;
-  if (!family) {
-    return (
-      <Alone>
-        <Notice tone="warn" message="There is no model here." action="Restore public/models from the project's repository, or export a bundle into the home folder." />
-      </Alone>
-    );
-  }
+  if (bundles.isError || bundles.isPending || !restored || !family) return <NoFamily bundles={bundles} waiting={!restored} />;
   const open = manifest.data && shape?.family === family.family ? { manifest: manifest.data, shape } : null;
   return (
     <Workbench families={families} family={family} open={open} unknown={wanted !== null && wanted !== family.family ? wanted : null} results={results}>
@@ -156,22 +139,7 @@ function Workbench({ families, family, open, unknown, results, children }: Workb
 function CopyLink() {
   const state = useExplore();
   const complete = typeof window === "undefined" || linkOf(state).complete;
-  return (
-    <div className="ml-auto flex items-center gap-1 text-2xs text-ink-3">
-      {!complete && <span>The text is too long for a link and stays here.</span>}
-      <span aria-hidden>Copy link</span>
-      <CopyButton label="Copy a link to this view" text={() => linkOf(useExplore.getState()).address} />
-    </div>
-  );
-}
-
-function Alone({ children }: { children: React.ReactNode }) {
-  return <div className="mx-auto w-full max-w-xl p-6">{children}</div>;
-}
-
-function preferred(families: ListedFamily[]): ListedFamily | null {
-  const usable = families.filter(({ problem, variants }) => problem === null && variants.some(({ ready }) => ready));
-  return usable.find(({ family }) => family === "stories") ?? usable[0] ?? families[0] ?? null;
+  return <ShareLink left={complete ? null : "The text is too long for a link and stays here."} address={() => linkOf(useExplore.getState()).address} />;
 }
 
 /** Ctrl+Z and Ctrl+Shift+Z (or Ctrl+Y) undo and redo changes of the patterns, except while text is edited. */

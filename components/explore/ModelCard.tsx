@@ -4,8 +4,8 @@ import { FetchCard } from "@/components/chat/FetchCard";
 import { Button } from "@/components/ui/Button";
 import { Segmented, SelectField } from "@/components/ui/Field";
 import { formatBytes, formatDuration } from "@/components/ui/format";
+import { LoadProgress } from "@/components/ui/LoadProgress";
 import { Notice } from "@/components/ui/Notice";
-import { ProgressBar } from "@/components/ui/ProgressBar";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ProviderChoice } from "@/workers/protocol";
 import { loadProbe, unloadProbe, useProbe } from "./probe";
@@ -47,20 +47,7 @@ export function ModelCard({ families, family, provider }: { families: ListedFami
       {!family.problem && missing.length > 0 && !family.fetchable && (
         <Notice tone="warn" message={`${missing.length === 1 ? "A file is" : `${missing.length} files are`} missing or of the wrong size: ${missing.join(", ")}.`} action="Restore the family's folder from the project's repository, or export it again." />
       )}
-      {current && status === "loading" && (
-        <div className="grid grid-cols-[minmax(0,1fr)] gap-2">
-          <ProgressBar label={`Loading: ${loading?.message ?? "starting"}`} done={loading?.done ?? 0} total={loading?.total ?? 0} />
-          <div className="flex items-center gap-2">
-            <p role="status" className="tabular min-w-0 flex-1 truncate text-xs text-ink-2">
-              {loading?.message ?? "Starting"}
-              {loading?.unit === "bytes" && loading.total > 0 && `, ${formatBytes(loading.done)} of ${formatBytes(loading.total)}`}
-            </p>
-            <Button look="ghost" className="h-7 px-2" onClick={unloadProbe}>
-              Cancel
-            </Button>
-          </div>
-        </div>
-      )}
+      {current && status === "loading" && <LoadProgress progress={loading} onCancel={unloadProbe} />}
       {current && status === "failed" && error && (
         <Notice tone="bad" message={error.message} action={error.action}>
           <Button icon="retry" onClick={load}>

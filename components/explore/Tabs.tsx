@@ -1,8 +1,8 @@
 "use client";
 
 import dynamic from "next/dynamic";
-import type { KeyboardEvent } from "react";
 import { useShallow } from "zustand/react/shallow";
+import { TabList } from "@/components/ui/TabList";
 import type { ResultsFile } from "@/lib/home/results";
 import type { Manifest } from "@/lib/weights/manifest";
 import type { layerSeries } from "./bars";
@@ -35,38 +35,10 @@ type TabsProps = {
 export function Tabs(props: TabsProps) {
   const { tab, layer } = props;
   const names: Record<Tab, string> = { text: "Token by token", layers: "Layer by layer", inside: `Inside layer ${layer}`, benefit: "What it buys" };
-  const press = (event: KeyboardEvent) => {
-    const at = tabs.indexOf(tab);
-    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
-    const chosen = next === undefined ? undefined : tabs[(next + tabs.length) % tabs.length];
-    if (!chosen) return;
-    event.preventDefault();
-    look({ tab: chosen });
-    document.getElementById(`tab-${chosen}`)?.focus();
-  };
   return (
-    <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
-      <div role="tablist" aria-label="Views" onKeyDown={press} className="flex gap-5 overflow-x-auto border-b border-line">
-        {tabs.map((name) => (
-          <button
-            key={name}
-            id={`tab-${name}`}
-            role="tab"
-            type="button"
-            aria-selected={name === tab}
-            aria-controls={name === tab ? "tab-panel" : undefined}
-            tabIndex={name === tab ? 0 : -1}
-            onClick={() => look({ tab: name })}
-            className="-mb-px border-b-2 border-transparent py-2 text-[13px] whitespace-nowrap text-ink-2 -outline-offset-2 hover:text-ink aria-selected:border-ink aria-selected:font-medium aria-selected:text-ink"
-          >
-            {names[name]}
-          </button>
-        ))}
-      </div>
-      <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} className="min-w-0 pb-6">
-        <Panel {...props} />
-      </div>
-    </div>
+    <TabList label="Views" tabs={tabs.map((id) => ({ id, title: names[id] }))} tab={tab} onTab={(chosen) => look({ tab: chosen })}>
+      <Panel {...props} />
+    </TabList>
   );
 }
 

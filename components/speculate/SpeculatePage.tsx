@@ -1,11 +1,13 @@
 "use client";
 
-import { useEffect, useMemo, useState, type KeyboardEvent as ReactKeyboardEvent } from "react";
-import { useBundles } from "@/components/bundles";
+import { useEffect, useMemo, useState } from "react";
+import { preferredFamily, useBundles } from "@/components/bundles";
+import { NoFamily } from "@/components/NoFamily";
 import { Button } from "@/components/ui/Button";
-import { CopyButton } from "@/components/ui/CopyButton";
 import { Notice } from "@/components/ui/Notice";
+import { ShareLink } from "@/components/ui/ShareLink";
 import { SidePanel } from "@/components/ui/SidePanel";
+import { TabList } from "@/components/ui/TabList";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ResultsFile } from "@/lib/home/results";
 import { AcceptancePanel } from "./AcceptancePanel";
@@ -38,27 +40,9 @@ export function SpeculatePage({ results }: { results: ResultsFile[] }) {
   const families = useMemo(() => bundles.data?.families ?? [], [bundles.data]);
   const restored = useSettings((state) => state.restored);
   const wanted = useSettings((state) => state.family);
-  const family = families.find((candidate) => candidate.family === wanted) ?? preferred(families);
+  const family = families.find((candidate) => candidate.family === wanted) ?? preferredFamily(families);
 
-  if (bundles.isError) {
-    return (
-      <Alone>
-        <Notice tone="bad" message={bundles.error.message} action="Check that the server is running (npm start), then try again.">
-          <Button icon="retry" onClick={() => void bundles.refetch()}>
-            Try again
-          </Button>
-        </Notice>
-      </Alone>
-    );
-  }
-  if (bundles.isPending || !restored) return <p className="p-6 text-ink-2">Reading the list of models…</p>;
-  if (!family) {
-    return (
-      <Alone>
-        <Notice tone="warn" message="There is no model here." action="Restore public/models from the project's repository, or export a bundle into the home folder." />
-      </Alone>
-    );
-  }
+  if (bundles.isError || bundles.isPending || !restored || !family) return <NoFamily bundles={bundles} waiting={!restored} />;
   return <Workbench families={families} family={family} unknown={wanted !== null && wanted !== family.family ? wanted : null} results={results} />;
 }
 
@@ -133,77 +117,47 @@ function Workbench({ families, family, unknown, results }: { families: ListedFam
               <AnswerText tokens={tokens} selected={selected} onSelect={setSelected} running={busy === "run" && run.phase === "speculative"} />
             </>
           )}
-          <Tablist tab={settings.tab} />
-          <div role="tabpanel" id="speculate-tab" aria-labelledby={`tab-${settings.tab}`} className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-4 pb-6">
-            {settings.tab === "cycles" && (
-              <>
-                <CycleTimeline cycles={run?.cycles ?? []} selected={selected} onSelect={setSelected} name={name} following={busy === "run"} />
-                {run && run.cycles.length > 0 && <CycleDetail cycle={cycle ?? (busy === "run" ? (run.cycles.at(-1) ?? null) : null)} greedy={settings.temperature === 0} />}
-              </>
-            )}
-            {settings.tab === "acceptance" && <AcceptancePanel run={run} sweep={sweeps[0] ?? null} name={name} />}
-            {settings.tab === "speed" && (
-              <>
-                {dropped && (
-                  <Notice tone="info" message={`The measurement of ${dropped.target}, ${dropped.draft} was removed.`}>
-                    <Button
-                      icon="undo"
-                      onClick={() => {
-                        restoreSweep(dropped);
-                        setDropped(null);
-                      }}
-                    >
-                      Put it back
-                    </Button>
-                  </Notice>
-                )}
-                <SpeedPanel
-                  sweeps={sweeps}
-                  blocked={!ready}
-                  onSweep={() => void measure()}
-                  onDrop={(gone) => {
-                    dropSweep(gone.id);
-                    setDropped(gone);
-                  }}
-                  name={name}
-                />
-              </>
-            )}
-            {settings.tab === "recorded" && <RecordedPanel results={results} family={family.family} name={name} />}
-          </div>
+          <TabList label="Views" tabs={tabs.map((id) => ({ id, title: tabNames[id] }))} tab={settings.tab} onTab={(tab) => change({ tab })}>
+            <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
+              {settings.tab === "cycles" && (
+                <>
+                  <CycleTimeline cycles={run?.cycles ?? []} selected={selected} onSelect={setSelected} name={name} following={busy === "run"} />
+                  {run && run.cycles.length > 0 && <CycleDetail cycle={cycle ?? (busy === "run" ? (run.cycles.at(-1) ?? null) : null)} greedy={settings.temperature === 0} />}
+                </>
+              )}
+              {settings.tab === "acceptance" && <AcceptancePanel run={run} sweep={sweeps[0] ?? null} name={name} />}
+              {settings.tab === "speed" && (
+                <>
+                  {dropped && (
+                    <Notice tone="info" message={`The measurement of ${dropped.target}, ${dropped.draft} was removed.`}>
+                      <Button
+                        icon="undo"
+                        onClick={() => {
+                          restoreSweep(dropped);
+                          setDropped(null);
+                        }}
+                      >
+                        Put it back
+                      </Button>
+                    </Notice>
+                  )}
+                  <SpeedPanel
+                    sweeps={sweeps}
+                    blocked={!ready}
+                    onSweep={() => void measure()}
+                    onDrop={(gone) => {
+                      dropSweep(gone.id);
+                      setDropped(gone);
+                    }}
+                    name={name}
+                  />
+                </>
+              )}
+              {settings.tab === "recorded" && <RecordedPanel results={results} family={family.family} name={name} />}
+            </div>
+          </TabList>
         </div>
       </div>
-    </div>
-  );
-}
-
-function Tablist({ tab }: { tab: Tab }) {
-  const press = (event: ReactKeyboardEvent) => {
-    const at = tabs.indexOf(tab);
-    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
-    const chosen = next === undefined ? undefined : tabs[(next + tabs.length) % tabs.length];
-    if (!chosen) return;
-    event.preventDefault();
-    change({ tab: chosen });
-    document.getElementById(`tab-${chosen}`)?.focus();
-  };
-  return (
-    <div role="tablist" aria-label="Views" onKeyDown={press} className="flex gap-5 overflow-x-auto border-b border-line">
-      {tabs.map((name) => (
-        <button
-          key={name}
-          id={`tab-${name}`}
-          role="tab"
-          type="button"
-          aria-selected={name === tab}
-          aria-controls={name === tab ? "speculate-tab" : undefined}
-          tabIndex={name === tab ? 0 : -1}
-          onClick={() => change({ tab: name })}
-          className="-mb-px border-b-2 border-transparent py-2 text-[13px] whitespace-nowrap text-ink-2 -outline-offset-2 hover:text-ink aria-selected:border-ink aria-selected:font-medium aria-selected:text-ink"
-        >
-          {tabNames[name]}
-        </button>
-      ))}
     </div>
   );
 }
@@ -211,22 +165,7 @@ function Tablist({ tab }: { tab: Tab }) {
 function CopyLink() {
   const state = useSettings();
   const complete = typeof window === "undefined" || linkOf(state).complete;
-  return (
-    <div className="ml-auto flex items-center gap-1 text-2xs text-ink-3">
-      {!complete && <span>The prompt is too long for a link and stays here.</span>}
-      <span aria-hidden>Copy link</span>
-      <CopyButton label="Copy a link to this view" text={() => linkOf(useSettings.getState()).address} />
-    </div>
-  );
-}
-
-function Alone({ children }: { children: React.ReactNode }) {
-  return <div className="mx-auto w-full max-w-xl p-6">{children}</div>;
-}
-
-function preferred(families: ListedFamily[]): ListedFamily | null {
-  const usable = families.filter(({ problem, variants }) => problem === null && variants.some(({ ready }) => ready));
-  return usable.find(({ family }) => family === "stories") ?? usable[0] ?? families[0] ?? null;
+  return <ShareLink left={complete ? null : "The prompt is too long for a link and stays here."} address={() => linkOf(useSettings.getState()).address} />;
 }
 
 /** Escape stops, N lets the next cycle go, except while text is edited. */

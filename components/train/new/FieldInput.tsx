@@ -34,7 +34,6 @@ export function FieldInput(props: InputProps): ReactNode {
     case "layers":
       return <LayersInput {...props} />;
     case "texts":
-      return <LinesInput {...props} />;
     case "names":
       return <LinesInput {...props} />;
     case "sources":

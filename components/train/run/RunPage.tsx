@@ -14,7 +14,7 @@ import { readRun, type RunName } from "../link";
 import { keyOf, stageMarks } from "../metrics";
 import { useChange, useRun, useTrash } from "../queries";
 import { axisPlaces, stepsWithin } from "../series";
-import { TabList } from "../TabList";
+import { TabList } from "@/components/ui/TabList";
 import { useAddress, useChartView } from "../useQueryState";
 import { isActive } from "../words";
 import { ConfigPanel } from "./ConfigPanel";
