@@ -22,7 +22,9 @@ beforeEach(async () => {
   await writeFile(path.join(home, "outside.bin"), "outside");
   await symlink(path.join(home, "outside.bin"), path.join(folder, "link.bin"));
   const files = { "shard.safetensors": { bytes: content.length, sha256 }, "link.bin": { bytes: 7, sha256 }, "gone.bin": { bytes: 1, sha256 } };
-  await writeFile(path.join(folder, "manifest.json"), JSON.stringify({ files }));
+  await writeFile(path.join(folder, "ranking.bin"), content.subarray(0, 8));
+  const token_ranking = { file: "ranking.bin", bytes: 8, sha256: createHash("sha256").update(content.subarray(0, 8)).digest("hex"), count: 2 };
+  await writeFile(path.join(folder, "manifest.json"), JSON.stringify({ files, token_ranking }));
 });
 
 afterEach(async () => {
@@ -94,6 +96,7 @@ describe("respondWithFile", () => {
 describe("locateBundleFile", () => {
   it("finds listed files only, and no link that leaves the folder", async () => {
     expect(await locateBundleFile("demo", ["manifest.json"])).not.toBeNull();
+    expect(await locateBundleFile("demo", ["ranking.bin"])).toMatchObject({ bytes: 8, sha256: createHash("sha256").update(content.subarray(0, 8)).digest("hex") });
     for (const name of ["secret.txt", "link.bin", "gone.bin"]) expect(await locateBundleFile("demo", [name])).toBeNull();
     expect(await locateBundleFile("..", ["outside.bin"])).toBeNull();
     expect(await locateBundleFile("unknown", ["manifest.json"])).toBeNull();

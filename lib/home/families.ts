@@ -2,7 +2,7 @@
 import { readFile, readdir } from "node:fs/promises";
 import { z } from "zod";
 import { draftOf } from "@/lib/hybrid/config";
-import { filesOf, hybridConfigOf, ManifestError, parseManifest, type Manifest } from "@/lib/weights/manifest";
+import { allFilesOf, filesOf, hybridConfigOf, ManifestError, parseManifest, type Manifest } from "@/lib/weights/manifest";
 import { findInRoots } from "./bundle-file";
 import type { BundleList, ListedFamily, ListedFile, Problem } from "./listing";
 import { locateManifest } from "./manifest-files";
@@ -53,7 +53,7 @@ function unusable(family: string, problem: Problem): ListedFamily {
 }
 
 async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
-  const files = await Promise.all(Object.keys(manifest.files).map((name) => describeFile(manifest, name)));
+  const files = await Promise.all(Object.keys(allFilesOf(manifest)).map((name) => describeFile(manifest, name)));
   const usable = new Set(files.filter(({ state }) => state === "present").map(({ name }) => name));
   const tokenizer = [manifest.tokenizer.file, manifest.tokenizer.config];
   const { origin } = manifest.base;
@@ -91,7 +91,7 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
 }
 
 async function describeFile(manifest: Manifest, name: string): Promise<ListedFile> {
-  const promised = manifest.files[name] ?? { bytes: 0, sha256: "" };
+  const promised = allFilesOf(manifest)[name] ?? { bytes: 0, sha256: "" };
   const found = await findInRoots(manifest.family, name);
   return {
     name,

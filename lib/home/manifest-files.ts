@@ -6,11 +6,12 @@ import { z } from "zod";
 import { bundleRoots, type BundleRoot } from "./paths";
 
 // Loose on purpose: files of a manifest of another version are still served, and the reader names the version.
-const fileTableSchema = z.looseObject({
-  files: z.record(z.string(), z.object({ bytes: z.number().int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
-});
+const promisedSchema = z.object({ bytes: z.number().int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const fileTableSchema = z
+  .looseObject({ files: z.record(z.string(), promisedSchema), token_ranking: promisedSchema.extend({ file: z.string() }).optional() })
+  .transform(({ files, token_ranking: ranking }) => ({ files: { ...files, ...(ranking && { [ranking.file]: { bytes: ranking.bytes, sha256: ranking.sha256 } }) } }));
 
-export type FileTable = z.infer<typeof fileTableSchema>["files"];
+export type FileTable = Record<string, z.infer<typeof promisedSchema>>;
 export type LocatedManifest = { root: BundleRoot; path: string; bytes: number; sha256: string; json: unknown; files: FileTable };
 
 const cache = new Map<string, { stamp: string; manifest: LocatedManifest }>();

@@ -46,8 +46,8 @@ export type RunnerOptions = {
   readonly allLogits?: boolean;
   /** Most tokens that can be taken back. Without it, none can. */
   readonly span?: number;
-  /** Logits of the first tokens of the vocabulary only. */
-  readonly headTokens?: number;
+  /** Logits of these tokens only, in this order. */
+  readonly headTokens?: Uint32Array | undefined;
 };
 
 /** A runner of `config`, whose tensors the bundle holds, and what expanding its weights took. */
@@ -59,7 +59,7 @@ export async function openRunner(
 ): Promise<{ runner: RollbackRunner; expandMs: number }> {
   const { provider, precision: format, contextLength, allLogits = false, span, headTokens } = options;
   const rollback = span !== undefined;
-  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, ...(headTokens ? { headTokens } : {}) });
+  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, headTokens });
   const progress = (message: string, done: number): void => hooks.onProgress?.({ phase: "expand", message, done, total: plan.weightBytes, unit: "bytes" });
   progress("Reading the weights", 0);
   const started = performance.now();
@@ -76,7 +76,7 @@ export async function openRunner(
     progress("Expanding the weights", expanded);
     return bytes;
   };
-  const vocabularySize = headTokens ?? config.architecture.vocab_size;
+  const vocabularySize = headTokens?.length ?? config.architecture.vocab_size;
   const runner = await createRunner(plan, { ...options, allLogits, vocabularySize }, hooks, timed);
   tensors.clear(); // the session holds its own copies
   return { runner, expandMs };

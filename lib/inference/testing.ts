@@ -27,7 +27,7 @@ export async function syntheticRunner(bundle: Pick<SyntheticBundle, "manifest" |
   return WasmRunner.create(await nodeRuntime(), {
     plan,
     contextLength,
-    vocabularySize: options.headTokens ?? config.architecture.vocab_size,
+    vocabularySize: options.headTokens?.length ?? config.architecture.vocab_size,
     allLogits: options.allLogits ?? true,
     ...(options.span === undefined ? {} : { span: options.span }),
     files: lazyFiles(plan, createExpander((name) => bundle.stored(config, name))),

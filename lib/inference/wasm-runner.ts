@@ -10,7 +10,7 @@ const CACHE_STEP = 256;
 export type WasmRunnerOptions = {
   readonly plan: GraphPlan;
   readonly contextLength: number;
-  /** Logits a row: the vocabulary, or as many of its first tokens as the graph's head has. */
+  /** Logits a row: the vocabulary, or as many of its tokens as the graph's head has. */
   readonly vocabularySize: number;
   readonly allLogits: boolean;
   /** Most tokens that can be taken back, for graphs built so. */

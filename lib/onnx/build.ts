@@ -4,7 +4,7 @@ import { requiredTensors } from "@/lib/hybrid/tensors";
 import { type Manifest, resolveTensor } from "@/lib/weights/manifest";
 import { attentionMixer } from "./attention";
 import { CONTRIB, GraphWriter } from "./graph-writer";
-import { embedding, firstRows, linear, type Matrix, type MatrixFormat } from "./linear";
+import { chooseRows, embedding, linear, type Matrix, type MatrixFormat } from "./linear";
 import { mamba2Mixer, silu } from "./mamba2";
 import { type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
 
@@ -18,8 +18,8 @@ export type BuildOptions = {
   readonly allLogits?: boolean;
   /** Recurrent states that can be taken back by replay, and logits of the positions asked for; `allLogits` is then without effect. */
   readonly rollback?: boolean;
-  /** Logits of the first tokens of the vocabulary only: a cheap head for a draft. */
-  readonly headTokens?: number;
+  /** Logits of these tokens only, in this order: a cheap head for a draft. */
+  readonly headTokens?: Uint32Array | undefined;
   /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
   readonly contextLength?: number;
 };
@@ -32,7 +32,7 @@ export const EMBEDDING = "model.embed_tokens.weight";
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
   const { architecture } = config;
-  const { format, provider, rollback = false, headTokens = architecture.vocab_size } = options;
+  const { format, provider, rollback = false, headTokens } = options;
   const writer = new GraphWriter();
   const matrix = matrixLookup(manifest, config);
   const contextLength = options.contextLength ?? architecture.max_position_embeddings;
@@ -47,7 +47,7 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
     writer.input(TOTAL_SEQUENCE_LENGTH, "int32", []);
   }
   if (rollback) writer.input(LOGIT_ROWS, "int64", ["rows"]);
-  writer.output(LOGITS, "float32", [1, rollback ? "rows" : options.allLogits ? "tokens" : 1, headTokens]);
+  writer.output(LOGITS, "float32", [1, rollback ? "rows" : options.allLogits ? "tokens" : 1, headTokens?.length ?? architecture.vocab_size]);
 
   const norm = rmsNorm(writer, architecture.rms_norm_eps, architecture.hidden_size);
   let residual = embedding(writer, format, INPUT_IDS, matrix(EMBEDDING));
@@ -74,7 +74,7 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
   if (rollback) normed = writer.node("Gather", [normed, LOGIT_ROWS], ["wanted_hidden"], { axis: 1 });
   else if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
   const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
-  linear(writer, format, normed, firstRows(head, headTokens), LOGITS);
+  linear(writer, format, normed, headTokens ? chooseRows(head, headTokens) : head, LOGITS);
   // The runtime repacks each weight into a new place a little larger than the old. With the greatest weight first, the place that it
   // frees takes the others; with it last, nearly each of them takes new memory (890 MB of heap instead of 712, for 570 MB of weights).
   writer.lastNodeFirst();

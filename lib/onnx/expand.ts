@@ -27,10 +27,10 @@ export function createExpander(lookup: TensorLookup): (initialiser: Initialiser)
       case "vector":
         return viewBytes(vector(lookup(source.tensor), source.map));
       case "transposed":
-        return viewBytes(stackTransposed(source.tensors.map((name) => firstRows(lookup(name), source.rows))));
+        return viewBytes(stackTransposed(source.tensors.map((name) => someRows(lookup(name), source.rows))));
       case "blocks": {
-        const parts = partsOf(`blocks${source.bits} ${source.rows ?? "all"} ${source.tensors.join()}`, () =>
-          blockParts(source.tensors.map((name) => firstRows(lookup(name), source.rows)), source.bits),
+        const parts = partsOf(`blocks${source.bits} ${source.rows?.length ?? "all"} ${source.tensors.join()}`, () =>
+          blockParts(source.tensors.map((name) => someRows(lookup(name), source.rows)), source.bits),
         );
         return parts[source.part] ?? missing(source.part);
       }
@@ -50,11 +50,16 @@ function missing(part: string): never {
 }
 
 /** Every part of a stored matrix is laid out by rows. */
-function firstRows({ codec, shape, parts }: StoredTensor, rows: number | undefined): StoredTensor {
+function someRows({ codec, shape, parts }: StoredTensor, rows: Uint32Array | undefined): StoredTensor {
+  if (rows === undefined) return { codec, shape, parts };
   const [all = 0, ...rest] = shape;
-  if (rows === undefined || rows === all) return { codec, shape, parts };
-  const cut = Object.entries(parts).map(([part, bytes]) => [part, bytes.subarray(0, (bytes.byteLength / all) * rows)]);
-  return { codec, shape: [rows, ...rest], parts: Object.fromEntries(cut) as TensorBytes };
+  const gathered = Object.entries(parts).map(([part, bytes]) => {
+    const each = bytes.byteLength / all;
+    const out = new Uint8Array(rows.length * each);
+    rows.forEach((row, place) => out.set(bytes.subarray(row * each, (row + 1) * each), place * each));
+    return [part, out];
+  });
+  return { codec, shape: [rows.length, ...rest], parts: Object.fromEntries(gathered) as TensorBytes };
 }
 
 const viewBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);

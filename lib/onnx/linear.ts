@@ -20,13 +20,13 @@ export type Matrix = {
   readonly codecs: readonly Codec[];
   readonly rows: number;
   readonly columns: number;
-  /** Set if only the first `rows` of a tensor's rows are used. */
-  readonly cut?: true;
+  /** The rows of the stored tensor that are used, in this order; left out: all. */
+  readonly chosen?: Uint32Array;
 };
 
-/** The first rows of a matrix of one tensor. */
-export function firstRows(matrix: Matrix, rows: number): Matrix {
-  return rows === matrix.rows ? matrix : { ...matrix, name: `${matrix.name}.first_${rows}`, rows, cut: true };
+/** Some rows of a matrix of one tensor: row j of the result is its row `chosen[j]`. */
+export function chooseRows(matrix: Matrix, chosen: Uint32Array): Matrix {
+  return { ...matrix, name: `${matrix.name}.shortlist`, rows: chosen.length, chosen };
 }
 
 /**
@@ -47,7 +47,7 @@ export function linear(writer: GraphWriter, format: MatrixFormat, x: string, mat
   const { rows, columns } = matrix;
   if (format === "f32" || columns % BLOCK !== 0) return writer.node("MatMul", [x, transposed(writer, matrix)], [y]);
   const { bits, zeroPoints } = blockForm(matrix.codecs);
-  const [perRow, source] = [columns / BLOCK, { kind: "blocks", tensors: matrix.tensors, bits, rows: usedRows(matrix) } as const];
+  const [perRow, source] = [columns / BLOCK, { kind: "blocks", tensors: matrix.tensors, bits, rows: matrix.chosen } as const];
   const scales = writer.weight(`${matrix.name}.scales`, "float32", [rows, perRow], { ...source, part: "scales" });
   const inputs = [x, blockCodes(writer, matrix), scales];
   if (zeroPoints) inputs.push(writer.weight(`${matrix.name}.zero_points`, "uint8", [rows, perRow], { ...source, part: "zero_points" }));
@@ -83,14 +83,12 @@ export function embedding(writer: GraphWriter, format: MatrixFormat, ids: string
 
 function transposed(writer: GraphWriter, matrix: Matrix): string {
   const { name, tensors, rows, columns } = matrix;
-  return writer.weight(`${name}.f32`, "float32", [columns, rows], { kind: "transposed", tensors, rows: usedRows(matrix) });
+  return writer.weight(`${name}.f32`, "float32", [columns, rows], { kind: "transposed", tensors, rows: matrix.chosen });
 }
 
 function blockCodes(writer: GraphWriter, matrix: Matrix): string {
   const { name, tensors, codecs, rows, columns } = matrix;
   const { bits } = blockForm(codecs);
-  const source = { kind: "blocks", tensors, bits, part: "codes", rows: usedRows(matrix) } as const;
+  const source = { kind: "blocks", tensors, bits, part: "codes", rows: matrix.chosen } as const;
   return writer.weight(`${name}.codes`, "uint8", [rows, columns / BLOCK, (BLOCK * bits) / 8], source);
 }
-
-const usedRows = ({ cut, rows }: Matrix): number | undefined => (cut ? rows : undefined);

@@ -23,10 +23,10 @@ export type BlockPart = "codes" | "scales" | "zero_points";
 export type WeightSource =
   /** float32 as stored, in the tensor's own order. */
   | { readonly kind: "vector"; readonly tensor: string; readonly map: "none" | "negative_exp" }
-  /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. `rows`: of the first rows only. */
-  | { readonly kind: "transposed"; readonly tensors: readonly string[]; readonly rows?: number | undefined }
+  /** float32, transposed: [columns, stacked rows], the right-hand side of a MatMul. `rows`: of these rows only, in this order. */
+  | { readonly kind: "transposed"; readonly tensors: readonly string[]; readonly rows?: Uint32Array | undefined }
   /** Blocks of 32 along the columns, `bits` wide, in the layout of MatMulNBits. */
-  | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart; readonly rows?: number | undefined }
+  | { readonly kind: "blocks"; readonly tensors: readonly string[]; readonly bits: 4 | 8; readonly part: BlockPart; readonly rows?: Uint32Array | undefined }
   /** Computed here, not from the bundle. */
   | { readonly kind: "data"; readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> };
 

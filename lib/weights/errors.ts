@@ -6,6 +6,7 @@ export type WeightErrorCode =
   | "tensor-unknown"
   | "safetensors-invalid"
   | "codec-invalid"
+  | "ranking-invalid"
   | "file-missing"
   | "file-truncated"
   | "checksum-mismatch"

@@ -3,7 +3,7 @@ import { WeightCache } from "./cache";
 import { decodeTensor, encodeTensor } from "./codecs";
 import { loadBundleFiles, type LoadOptions, type LoadProgress } from "./loader";
 import { MemoryStore } from "./store";
-import { listFiles, makeTestBundle, type TestBundle } from "./testing/bundle";
+import { listFiles, makeTestBundle, sha256, type TestBundle } from "./testing/bundle";
 import { TestServer } from "./testing/server";
 
 let bundle: TestBundle;
@@ -53,6 +53,25 @@ describe("loading a bundle", () => {
     server.requests.length = 0;
     await load(["mamba2:aligned", "mamba2:odd", "attention"]);
     expect(server.requests.map(({ name }) => name).sort()).toEqual(["aligned.safetensors", "manifest.json", "odd.safetensors"]);
+  });
+
+  it("fetches the token ranking when it is asked for, once, and checks it", async () => {
+    expect(await (await load("teacher")).tokenRanking()).toBeNull();
+    const bytes = new Uint8Array(Uint32Array.of(7, 0, 49).buffer);
+    const rank = (data: Uint8Array) => publish({ ...bundle.manifest, token_ranking: { file: "ranking.bin", bytes: 12, sha256: sha256(data), count: 3 } });
+    server.files.set("ranking.bin", bytes);
+    rank(bytes);
+    const loaded = await load("teacher");
+    expect(server.requestsFor("ranking.bin")).toEqual([]);
+    expect(await loaded.tokenRanking()).toEqual(Uint32Array.of(7, 0, 49));
+    expect(await loaded.tokenRanking()).toEqual(Uint32Array.of(7, 0, 49));
+    expect(server.requestsFor("ranking.bin")).toHaveLength(1);
+    rank(new Uint8Array(12));
+    await expect((await load("teacher")).tokenRanking()).rejects.toMatchObject({ code: "checksum-mismatch" });
+    rank(bytes);
+    server.files.delete("ranking.bin");
+    await cache.clear();
+    await expect((await load("teacher")).tokenRanking()).rejects.toMatchObject({ code: "file-missing" });
   });
 
   it("reports progress that ends at the total, and counts what was cached", async () => {

@@ -4,10 +4,11 @@ import { decodeTensor, type TensorBytes } from "./codecs";
 import { WeightError } from "./errors";
 import { fetchFile, type FetchOptions } from "./fetch";
 import {
-  type BundleFile, customConfig, filesOf, hybridConfigOf, type Manifest, parseManifest, resolveTensor, type TensorEntry, tensorParts,
+  type BundleFile, customConfig, fileOf, filesOf, hybridConfigOf, type Manifest, parseManifest, resolveTensor, type TensorEntry, tensorParts,
   tokenizerFiles,
 } from "./manifest";
 import { checkShard } from "./safetensors";
+import { parseTokenRanking } from "./token-ranking";
 import { ProgressMeter, type LoadProgress } from "./progress";
 import type { StoredFile } from "./store";
 
@@ -43,6 +44,8 @@ export interface LoadedBundle {
   readFile(name: string): Promise<Uint8Array>;
   /** The tokenizer's two files, parsed. */
   tokenizer(): Promise<{ tokenizer: unknown; config: unknown }>;
+  /** The family's tokens by falling frequency, fetched when asked for; null if it has no ranking. Throws WeightError. */
+  tokenRanking(): Promise<Uint32Array | null>;
 }
 
 /** Files fetched at a time: hides the latency of small shards without splitting the bandwidth of large ones much. */
@@ -89,6 +92,13 @@ export async function loadBundleFiles(manifestUrl: string, variant: string | rea
       return file.read(0, file.bytes);
     },
     tokenizer: async () => ({ tokenizer: await json(tokenizer.tokenizer), config: await json(tokenizer.config) }),
+    tokenRanking: async () => {
+      if (!manifest.token_ranking) return null;
+      const file = fileOf(manifest, manifest.token_ranking.file);
+      const { onProgress: _, ...quietly } = options; // the load's progress is at its end
+      const found = (await makeLocal(manifestUrl, manifest, [file], quietly)).get(file.name);
+      return found ? parseTokenRanking(await found.read(0, file.bytes), manifest) : null;
+    },
   };
 }
 

@@ -15,8 +15,18 @@ export function checkManifest(manifest: Manifest): string[] {
     const file = manifest.tokenizer[key];
     if (!Object.hasOwn(manifest.files, file)) problems.push(`tokenizer.${key}: "${file}" is not listed in files`);
   }
+  checkRanking(manifest, problems);
   // Variants share base tensors, so one fault can be met more than once.
   return [...new Set(problems)];
+}
+
+function checkRanking({ token_ranking: ranking, architecture, files }: Manifest, problems: string[]): void {
+  if (!ranking) return;
+  const { file, bytes, sha256, count } = ranking;
+  if (bytes !== 4 * count) problems.push(`token_ranking.bytes: ${bytes} bytes where ${count} tokens take ${4 * count}`);
+  if (count > architecture.vocab_size) problems.push(`token_ranking.count: ${count} tokens of a vocabulary of ${architecture.vocab_size}`);
+  const listed = Object.hasOwn(files, file) ? files[file] : undefined;
+  if (listed && (listed.bytes !== bytes || listed.sha256 !== sha256)) problems.push(`token_ranking.file: "${file}" is listed in files with another size or checksum`);
 }
 
 type Index = Readonly<Record<string, TensorEntry>>;

@@ -46,6 +46,9 @@ export const originSchema = z.discriminatedUnion("kind", [
 
 const fileEntrySchema = z.strictObject({ bytes: z.int().nonnegative(), sha256: sha256Schema });
 
+/** Token ids by falling frequency in the data that the family was trained on: `count` little-endian uint32. */
+const tokenRankingSchema = z.strictObject({ file: fileNameSchema, ...fileEntrySchema.shape, count: z.int().positive() });
+
 const setParts = {
   layers: z.array(z.int().nonnegative()).min(1),
   tensors: tensorIndexSchema,
@@ -77,6 +80,7 @@ export const manifestSchema = z.strictObject({
   }),
   tokenizer: z.strictObject({ file: fileNameSchema, config: fileNameSchema }),
   files: z.record(fileNameSchema, fileEntrySchema),
+  token_ranking: tokenRankingSchema.optional(),
   base: z.strictObject({ origin: originSchema, tensors: tensorIndexSchema }),
   mixer_sets: z.record(nameSchema, mixerSetSchema),
   variants: z.record(nameSchema, variantSchema),

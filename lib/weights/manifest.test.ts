@@ -45,6 +45,9 @@ describe("parseManifest", () => {
   const variants: [string, (copy: Manifest) => void, string][] = [
     ["a part beyond its file", (copy) => (copy.files["odd.safetensors"]!.bytes = 100), "beyond \"odd.safetensors\" (100 bytes)"],
     ["a part of the wrong size", (copy) => (copy.base.tensors["model.norm.weight"]!.shape = [32]), "f32 [32] takes 128"],
+    ["a ranking of another size", (copy) => (copy.token_ranking = { file: "ranking.bin", bytes: 20, sha256: "0".repeat(64), count: 6 }), "20 bytes where 6 tokens take 24"],
+    ["a ranking longer than the vocabulary", (copy) => (copy.token_ranking = { file: "ranking.bin", bytes: 204, sha256: "0".repeat(64), count: 51 }), "51 tokens of a vocabulary of 50"],
+    ["a ranking listed otherwise", (copy) => (copy.token_ranking = { file: "tokenizer.json", bytes: 8, sha256: "0".repeat(64), count: 2 }), "another size or checksum"],
     ["a file that is not listed", (copy) => delete copy.files["aligned.safetensors"], '"aligned.safetensors" is not listed'],
     ["no tokenizer", (copy) => delete copy.files["tokenizer.json"], "tokenizer.file"],
     ["a missing base tensor", (copy) => omit(copy.base.tensors, embedding), `base.tensors: "${embedding}" is missing`],

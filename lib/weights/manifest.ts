@@ -141,11 +141,19 @@ export interface BundleFile extends FileEntry {
 
 /** A file of the bundle by name. Throws WeightError `file-missing` if the manifest does not list it. */
 export function fileOf(manifest: Manifest, name: string): BundleFile {
-  const entry = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+  const files = allFilesOf(manifest);
+  const entry = Object.hasOwn(files, name) ? files[name] : undefined;
   if (!entry) {
     throw new WeightError("file-missing", `The manifest of "${manifest.family}" lists no file "${name}".`, "Export or fetch the bundle again.");
   }
   return { name, ...entry };
+}
+
+/** Every file of the bundle by name, the token ranking included. */
+export function allFilesOf({ files, token_ranking: ranking }: Manifest): Readonly<Record<string, FileEntry>> {
+  if (!ranking) return files;
+  const { file, bytes, sha256 } = ranking;
+  return { ...files, [file]: { bytes, sha256 } };
 }
 
 /** The weight files that a hybrid needs, and no others, in the order of first use. */

@@ -11,6 +11,7 @@ import { firstLayers } from "@/lib/inference/speculative/first-layers";
 import { LookupDrafter } from "@/lib/inference/speculative/lookup";
 import { ModelDrafter } from "@/lib/inference/speculative/model-drafter";
 import { SpeculativeSession } from "@/lib/inference/speculative/session";
+import { shortlistOf } from "@/lib/inference/speculative/shortlist";
 import { sweep } from "@/lib/inference/speculative/sweep";
 import { type DiskBundle, diskBundle } from "@/lib/inference/speculative/testing";
 import { type DraftChoice, type Drafted, MAX_DRAFTED } from "@/lib/inference/speculative/types";
@@ -53,8 +54,8 @@ type Amount = { readonly prompts: number; readonly tokens: number; readonly cont
 async function measure(ort: typeof Ort, bundle: DiskBundle, variant: string, { prompts, tokens, contextLength }: Amount, collected: Collected): Promise<void> {
   const { family } = bundle.manifest;
   const tokenizer = tokenizerOf(bundle);
-  const runner = (config: HybridConfig, headTokens?: number): Promise<WebGpuRunner> => {
-    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, ...(headTokens ? { headTokens } : {}) });
+  const runner = (config: HybridConfig, headTokens?: Uint32Array): Promise<WebGpuRunner> => {
+    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, headTokens });
     return WebGpuRunner.create(ort, { plan, contextLength, allLogits: false, span: MAX_DRAFTED + 1, expand: createExpander((name) => bundle.stored(config, name)) });
   };
   const config = hybridConfigOf(bundle.manifest, variant);
@@ -69,9 +70,10 @@ async function measure(ort: typeof Ort, bundle: DiskBundle, variant: string, { p
     say(`── ${draft}`);
     if (choice.kind !== "lookup") {
       const small = choice.kind === "layers" ? firstLayers(config, choice.count) : hybridConfigOf(bundle.manifest, choice.variant ?? "");
-      const draftRunner = await runner(small, choice.shortlist);
+      const headTokens = await shortlistOf(bundle, choice.shortlist);
+      const draftRunner = await runner(small, headTokens);
       await draftRunner.warmUp();
-      session.drafter = new ModelDrafter(draftRunner);
+      session.drafter = new ModelDrafter(draftRunner, headTokens);
     } else session.drafter = new LookupDrafter();
     const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
     const common = { sampling: greedy, seed: 1, stopTokens: new Set<number>(), decode: (ids: readonly number[]) => tokenizer.decode(ids) };

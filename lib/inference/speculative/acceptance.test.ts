@@ -57,10 +57,13 @@ describe("rejection sampling keeps the target's distribution", () => {
 });
 
 describe("sampling from a tiny model", () => {
-  it("gives the second and third tokens of plain sampling, over all seeds", async () => {
+  // Two thirds of the tokens, in no order.
+  const ranking = Uint32Array.from({ length: 21 }, (_, place) => (place * 13 + 4) % 32);
+  it.each([["all tokens", 0], ["a shortlist of a ranking", 21]])("gives the second and third tokens of plain sampling, over all seeds, drafting among %s", async (_, shortlist) => {
     const architecture = tinyArchitecture({ vocab_size: 32, num_hidden_layers: 2 });
     const bundle = await syntheticBundle({ architecture, sets: { m: tinyMamba2() } });
-    const session = await diskSession(bundle, bundle.config(["mamba2:m", "attention"]), { kind: "layers", count: 1 }, 32);
+    const ranked = { ...bundle, tokenRanking: () => Promise.resolve(ranking) };
+    const session = await diskSession(ranked, bundle.config(["mamba2:m", "attention"]), { kind: "layers", count: 1, shortlist }, 32);
     const options = { sampling: sampling({ temperature: 0.7, topK: 4 }), maxTokens: 3, stopTokens: new Set<number>(), decode: String };
     const seconds = async (speculative: boolean, rounds: number, from: number): Promise<number[]> => {
       const counts = new Array<number>(32).fill(0);

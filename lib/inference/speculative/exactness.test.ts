@@ -100,6 +100,56 @@ describe("with drafts of the trainer's", () => {
   });
 });
 
+describe("with a shortlist of a ranking", () => {
+  // Not the first ids, and in no order: a column that is taken for its token's id, or the other way round, drafts other tokens.
+  const ranking = Uint32Array.from({ length: 3000 }, (_, place) => (place * 1237 + 5) % 4096);
+  const ranked = { ...stories, tokenRanking: () => Promise.resolve(ranking) };
+  const shape = { kind: "layers", count: 4, shortlist: 2500 } as const;
+  const prompt = prompts[0]!;
+
+  it("drafts those tokens alone, the best of them, and equals plain decoding", async () => {
+    const session = await diskSession(ranked, stories.config("attn50"), shape, 128);
+    const whole = await diskDrafter(stories, stories.config("attn50"), { kind: "layers", count: 4 }, 128);
+    const [expected, penalty] = [await plain(session, prompt, { maxTokens: 40 }), { sampling: { ...greedy, repetitionPenalty: 1.3 } }];
+    const penalised = await plain(session, prompt, { maxTokens: 40, ...penalty });
+    const listed = new Set(ranking.slice(0, 2500));
+    for (const K of [1, 4, 8, "adaptive"] satisfies Drafted[]) {
+      const { tokenIds, cycles } = await speculate(session, prompt, { maxTokens: 40, K });
+      expect(tokenIds).toEqual(expected);
+      expect(cycles.flatMap(({ drafts }) => drafts).filter(({ token }) => !listed.has(token))).toEqual([]);
+      expect((await speculate(session, prompt, { maxTokens: 40, K, ...penalty })).tokenIds).toEqual(penalised);
+    }
+    // Where the whole head's choice is on the list, the short head makes it too.
+    const request = { count: 1, sampling: greedy, goOn: () => true };
+    for (const drafter of [session.drafter, whole]) await drafter.begin(prompt, 1, {});
+    let same = 0;
+    for (let end = 2; end < 30; end++) {
+      const tokens = [...prompt, ...expected.slice(0, end)];
+      const [[one], [other]] = [await session.drafter.draft(tokens, request), await whole.draft(tokens, request)];
+      expect(listed.has(one!.token)).toBe(true);
+      if (!listed.has(other!.token)) continue;
+      same++;
+      expect(one!.token).toBe(other!.token);
+      expect(one!.q).toBeGreaterThan(other!.q * 0.999);
+    }
+    expect(same).toBeGreaterThan(3);
+  });
+
+  it("has a distribution over the list alone, of which the drawn token has its share", async () => {
+    const drafter = await diskDrafter(ranked, stories.config("attn50"), shape, 128);
+    await drafter.begin(prompt, 7, {});
+    const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1.2 };
+    const drafts = await drafter.draft([...prompt, 9], { count: 8, sampling, goOn: () => true });
+    expect(drafts).toHaveLength(8);
+    const listed = new Set(ranking.slice(0, 2500));
+    for (const { token, q, distribution } of drafts) {
+      expect(distribution![token]).toBe(q);
+      expect(distribution!.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 9);
+      distribution!.forEach((value, id) => expect(value > 0).toBe(listed.has(id)));
+    }
+  });
+});
+
 describe("the end of a speculative answer", () => {
   const prompt = prompts[0]!;
   const config = stories.config("attn50");

@@ -13,6 +13,7 @@ import type { Drafter } from "./drafter";
 import { firstLayers } from "./first-layers";
 import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
+import { shortlistOf } from "./shortlist";
 import { SpeculativeSession } from "./session";
 import { type DraftChoice, MAX_DRAFTED, type SpeculativeInfo, type SpeculativeMemory } from "./types";
 
@@ -173,14 +174,14 @@ async function loadDrafter(choice: DraftChoice, target: LoadedBundle, tokenizer:
   const { bundle, config } = choice.kind === "layers" ? { bundle: target, config: firstLayers(target.config, choice.count) } : await draftBundle(choice, target, tokenizer, hooks);
   const { manifest } = bundle;
   const contextLength = Math.min(options.contextLength, config.architecture.max_position_embeddings);
-  const headTokens = choice.shortlist ? Math.min(choice.shortlist, config.architecture.vocab_size) : config.architecture.vocab_size;
+  const headTokens = await shortlistOf(bundle, choice.shortlist);
   const { runner } = await openRunner(bundle, config, { ...options, contextLength, headTokens }, hooks);
   await warmUp(runner, hooks, "Warming up the draft").catch(async (error: unknown) => {
     await runner.dispose().catch(() => undefined);
     throw error;
   });
   const parameters = accountFor(config, manifest.mixer_sets).parameters;
-  return { drafter: new ModelDrafter(runner), description: { choice, title: draftTitle(choice, config, manifest.title), parameters, warnings: bundle === target ? [] : sentences(bundle) } };
+  return { drafter: new ModelDrafter(runner, headTokens), description: { choice, title: draftTitle(choice, config, manifest.title), parameters, warnings: bundle === target ? [] : sentences(bundle) } };
 }
 
 async function draftBundle(

@@ -6,6 +6,7 @@ import { best } from "../sampler";
 import type { Draft } from "./acceptance";
 import type { Drafter, DrafterMemory, DraftRequest } from "./drafter";
 import { denseDistribution, drawFrom, penalised, probabilityOf } from "./probability";
+import { Shortlist } from "./shortlist";
 
 export class ModelDrafter implements Drafter {
   readonly stepwise = true;
@@ -14,8 +15,15 @@ export class ModelDrafter implements Drafter {
   private guessed: number[] = [];
   private random = new Random(0);
 
-  constructor(private readonly runner: RollbackRunner) {
+  private readonly shortlist: Shortlist | null;
+
+  /** `tokens`: those that the runner's head has logits of, in its order; left out: the whole vocabulary. */
+  constructor(
+    private readonly runner: RollbackRunner,
+    tokens?: Uint32Array,
+  ) {
     this.context = new Context(runner);
+    this.shortlist = tokens ? new Shortlist(tokens) : null;
   }
 
   get memory(): DrafterMemory {
@@ -55,14 +63,17 @@ export class ModelDrafter implements Drafter {
     return drafts;
   }
 
-  private choose(logits: Float32Array, context: readonly number[], sampling: DraftRequest["sampling"]): Draft {
+  private choose(logits: Float32Array, tokens: readonly number[], sampling: DraftRequest["sampling"]): Draft {
+    const { shortlist } = this;
+    const context = shortlist ? shortlist.columnsOf(tokens) : tokens;
+    const tokenOf = (column: number): number => shortlist?.token(column) ?? column;
     if (sampling.temperature === 0) {
-      const token = best(penalised(logits, context, sampling));
-      return { token, q: probabilityOf(logits, token), distribution: null };
+      const column = best(penalised(logits, context, sampling));
+      return { token: tokenOf(column), q: probabilityOf(logits, column), distribution: null };
     }
-    const distribution = denseDistribution(logits, context, sampling);
-    const token = drawFrom(distribution, 1, this.random);
-    return { token, q: distribution[token]!, distribution };
+    const weights = denseDistribution(logits, context, sampling);
+    const column = drawFrom(weights, 1, this.random);
+    return { token: tokenOf(column), q: weights[column]!, distribution: shortlist?.spread(weights) ?? weights };
   }
 
   /** Keeps those of the tentative tokens that turned out to be so. */

@@ -6,12 +6,14 @@ import { fileURLToPath } from "node:url";
 import type { HybridConfig } from "@/lib/hybrid/config";
 import type { StoredTensor } from "@/lib/onnx/expand";
 import type { TensorBytes } from "@/lib/weights/codecs";
-import { hybridConfigOf, type Manifest, parseManifest, resolveTensor, tensorParts } from "@/lib/weights/manifest";
+import { fileOf, hybridConfigOf, type Manifest, parseManifest, resolveTensor, tensorParts } from "@/lib/weights/manifest";
+import { parseTokenRanking } from "@/lib/weights/token-ranking";
 import { syntheticRunner } from "../testing";
 import type { Drafter } from "./drafter";
 import { firstLayers } from "./first-layers";
 import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
+import { shortlistOf } from "./shortlist";
 import { SpeculativeSession } from "./session";
 import { type DraftChoice, MAX_DRAFTED } from "./types";
 
@@ -21,6 +23,8 @@ export type DiskBundle = {
   stored(config: HybridConfig, name: string): StoredTensor;
   /** A file of the bundle, or null if it is not there. */
   read(file: string): Buffer | null;
+  /** As a loaded bundle gives it. */
+  tokenRanking(): Promise<Uint32Array | null>;
 };
 
 const SPAN = MAX_DRAFTED + 1;
@@ -42,7 +46,14 @@ export function diskBundle(...folders: string[]): DiskBundle {
     for (const { part, range } of tensorParts(entry)) parts[part] = Uint8Array.from(read(entry.file)!.subarray(...range));
     return { codec: entry.codec, shape: entry.shape, parts };
   };
-  return { manifest, config: (variant) => hybridConfigOf(manifest, variant), stored, read };
+  const tokenRanking = async (): Promise<Uint32Array | null> => {
+    if (!manifest.token_ranking) return null;
+    const { name } = fileOf(manifest, manifest.token_ranking.file);
+    const bytes = read(name);
+    if (!bytes) throw new Error(`${name} is not in the bundle.`);
+    return Promise.resolve(parseTokenRanking(bytes, manifest));
+  };
+  return { manifest, config: (variant) => hybridConfigOf(manifest, variant), stored, read, tokenRanking };
 }
 
 const at = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
@@ -51,7 +62,7 @@ const at = (relative: string): string => fileURLToPath(new URL(relative, import.
 export const storiesBundle = (): DiskBundle => diskBundle(at("../../../public/models/stories"));
 export const fixtureBundle = (): DiskBundle => diskBundle(at("../fixtures/drafts"));
 
-type SessionSource = Pick<DiskBundle, "manifest" | "stored">;
+type SessionSource = Pick<DiskBundle, "manifest" | "stored"> & Partial<Pick<DiskBundle, "tokenRanking">>;
 
 /** A target of the bundle with a draft of it, as the worker would load it. */
 export async function diskSession(bundle: SessionSource, target: HybridConfig, draft: DraftChoice, contextLength = 256): Promise<SpeculativeSession> {
@@ -62,6 +73,6 @@ export async function diskSession(bundle: SessionSource, target: HybridConfig, d
 export async function diskDrafter(bundle: SessionSource, target: HybridConfig, draft: DraftChoice, contextLength = 256): Promise<Drafter> {
   if (draft.kind === "lookup") return new LookupDrafter(draft.longest, draft.shortest);
   const config = draft.kind === "layers" ? firstLayers(target, draft.count) : hybridConfigOf(bundle.manifest, draft.variant!);
-  const shortlist = draft.shortlist ? { headTokens: draft.shortlist } : {};
-  return new ModelDrafter(await syntheticRunner(bundle, config, { rollback: true, span: SPAN, contextLength, ...shortlist }));
+  const headTokens = await shortlistOf({ tokenRanking: () => Promise.resolve(null), ...bundle }, draft.shortlist);
+  return new ModelDrafter(await syntheticRunner(bundle, config, { rollback: true, span: SPAN, contextLength, headTokens }), headTokens);
 }

@@ -11,7 +11,10 @@ export type DraftChoice =
       readonly family?: string | undefined;
       readonly variant?: string | undefined;
       readonly pattern?: string | undefined;
-      /** Draft among the first tokens of the vocabulary only (a BPE vocabulary lists frequent tokens first): a cheaper head. 0: all. */
+      /**
+       * Draft among this many tokens only, for a cheaper head: the most frequent ones where the family has a token ranking (docs/contracts.md), else
+       * the vocabulary's first. Left out: 8192 of a ranking, else all. 0: all.
+       */
       readonly shortlist?: number | undefined;
     }
   /** The target's own first layers, with the target's last norm and head. */

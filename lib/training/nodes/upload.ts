@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { parseManifest } from "@/lib/weights/manifest";
+import { allFilesOf, parseManifest } from "@/lib/weights/manifest";
 import type { AgentConnection } from "../hosts/connection";
 import { cancelledError, NodeError } from "../hosts/errors";
 import { makeFolder, statPath } from "../hosts/files";
@@ -83,7 +83,7 @@ function partsOf(files: readonly SentFile[], most: number): SentFile[][] {
 export async function sendBundle(node: AgentConnection, local: string, folder: string, label: string, options: UploadOptions = {}): Promise<number> {
   const text = await readFile(path.join(/* turbopackIgnore: true */ local, "manifest.json")).catch(() => null);
   // A family may have files in the home folder under the manifest that ships.
-  const listed = text === null ? null : parseManifest(JSON.parse(text.toString("utf8"))).files;
+  const listed = text === null ? null : allFilesOf(parseManifest(JSON.parse(text.toString("utf8"))));
   if (text === null || listed === null) return 0;
   const files: SentFile[] = [];
   for (const [name, { bytes, sha256 }] of Object.entries(listed)) {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { formatPattern } from "@/lib/hybrid/pattern";
-import { parseManifest, type Manifest } from "@/lib/weights/manifest";
+import { allFilesOf, parseManifest, type Manifest } from "@/lib/weights/manifest";
 import { checkConfig } from "../config/validate";
 import { streamFile } from "../hosts/files";
 import type { AgentConnection } from "../hosts/connection";
@@ -123,12 +123,12 @@ async function download(connection: AgentConnection, from: string, name: string,
   await mkdir(/* turbopackIgnore: true */ to, { recursive: true });
   const manifest = await fetchFile(connection, `${from}/manifest.json`, path.join(/* turbopackIgnore: true */ to, "manifest.json"), null).then(() => readManifest(to));
   if (!manifest) throw new ServiceError(409, "export-missing", "The run has no exported bundle.", "Export it first.");
-  for (const file of neededFiles(parseManifest(manifest), name)) await fetchFile(connection, `${from}/${file}`, path.join(/* turbopackIgnore: true */ to, file), manifest.files[file]?.sha256 ?? null);
+  for (const file of neededFiles(parseManifest(manifest), name)) await fetchFile(connection, `${from}/${file}`, path.join(/* turbopackIgnore: true */ to, file), allFilesOf(manifest)[file]?.sha256 ?? null);
 }
 
 function neededFiles(manifest: Manifest, name: string): string[] {
   const set = Object.hasOwn(manifest.mixer_sets, name) ? manifest.mixer_sets[name] : undefined;
-  return set ? [...new Set(Object.values(set.tensors).map(({ file }) => file))] : Object.keys(manifest.files);
+  return set ? [...new Set(Object.values(set.tensors).map(({ file }) => file))] : Object.keys(allFilesOf(manifest));
 }
 
 const partBytes = 32 * 1024 * 1024;

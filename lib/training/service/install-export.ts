@@ -5,7 +5,7 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseLayerSpec } from "@/lib/hybrid/config";
-import { type Manifest, parseManifest } from "@/lib/weights/manifest";
+import { allFilesOf, type Manifest, parseManifest } from "@/lib/weights/manifest";
 import type { Exported } from "../types";
 import { ServiceError } from "./errors";
 import { withLock } from "./lock";
@@ -29,7 +29,7 @@ export async function installExport(folder: string, name: string, places: Bundle
       if (current && Object.keys(made.files).some((file) => current.files[file]?.sha256 !== made.files[file]?.sha256)) {
         throw new ServiceError(409, "family-exists", `There is a family "${made.family}" already, with other weights.`, "Duplicate the run with another family name, then export it.");
       }
-      await takeFiles(folder, family, made, Object.keys(made.files));
+      await takeFiles(folder, family, made, Object.keys(allFilesOf(made)));
       await writeManifest(family, made);
       return { family: made.family, variant: Object.keys(made.variants)[0] ?? "teacher", draft: false };
     }
@@ -130,7 +130,7 @@ async function takeFiles(from: string, to: string, manifest: Manifest, files: st
   for (const file of files) {
     const source = path.join(/* turbopackIgnore: true */ from, file);
     const target = path.join(/* turbopackIgnore: true */ to, file);
-    if (!(await hasSize(source, manifest.files[file]?.bytes))) {
+    if (!(await hasSize(source, allFilesOf(manifest)[file]?.bytes))) {
       throw new ServiceError(502, "export-incomplete", `The exported file ${file} is missing or incomplete.`, "Export the run again.");
     }
     await copyFile(/* turbopackIgnore: true */ source, `${target}.part`);

@@ -14,6 +14,7 @@ import { pathOnNode } from "./config-folders";
 import { placesOf, type Core } from "./core";
 import { ServiceError } from "./errors";
 import { readManifest } from "./install-export";
+import { allFilesOf } from "@/lib/weights/manifest";
 
 /** Absolute paths on the node, as a launch takes them. */
 export type Prepared = PreparedNode & { shipped: string };
@@ -65,7 +66,7 @@ export async function provideFamily(core: Core, connection: AgentConnection, fam
   await sendBundle(connection, shippedPart, `shipped/${family}`, manifest.title, options);
   if (ownManifest) await sendBundle(connection, homePart, `models/${family}`, manifest.title, options);
   else {
-    const files = Object.entries(manifest.files).map(([name, { bytes, sha256 }]) => ({ name, size: bytes, sha256 }));
+    const files = Object.entries(allFilesOf(manifest)).map(([name, { bytes, sha256 }]) => ({ name, size: bytes, sha256 }));
     const here = await Promise.all(files.map(async (file) => ((await sizeOf(path.join(/* turbopackIgnore: true */ homePart, file.name))) === file.size ? [file] : [])));
     await sendMissing(connection, homePart, `models/${family}`, here.flat(), manifest.title, options);
   }
