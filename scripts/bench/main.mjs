@@ -1,4 +1,4 @@
-/** The benchmarks: `node scripts/bench/main.mjs parity|speed|explore|speculative|speculative-gpu|runs|reliability [what …]`; see the named file for what it measures. */
+/** The benchmarks: `node scripts/bench/main.mjs parity|speed|speed-gpu|explore|speculative|speculative-gpu|exactness|runs|reliability [what …]`; see the named file for what it measures. */
 import path from "node:path";
 import { runnerImport } from "vite";
 import { say } from "../lib/console.mjs";
@@ -7,13 +7,14 @@ import { ensureVenv, installRequirements } from "../lib/python.mjs";
 import { keepingNodeEnv } from "./node-env.mjs";
 
 const [name = "", ...options] = process.argv.slice(2);
-if (!["parity", "speed", "explore", "speculative", "speculative-gpu", "runs", "reliability"].includes(name)) {
-  say("Name a benchmark: parity, speed, explore, speculative, speculative-gpu, runs or reliability.");
+const benchmarks = ["parity", "speed", "speed-gpu", "explore", "speculative", "speculative-gpu", "exactness", "runs", "reliability"];
+if (![...benchmarks, "exactness-worker"].includes(name)) {
+  say(`Name a benchmark: ${benchmarks.join(", ")}.`);
   process.exitCode = 2;
 } else {
   try {
     if (name === "reliability") await prepareTrainer();
-    const runtime = name === "speculative-gpu" ? [await (await import("./node-webgpu.mjs")).nodeWebGpu()] : [];
+    const runtime = name.endsWith("-gpu") ? await (await import("./node-webgpu.mjs")).nodeWebGpu() : [];
     const file = path.join(root, "scripts", "bench", `${name}.ts`);
     const { module } = await keepingNodeEnv(() => runnerImport(file, { configFile: false, root, logLevel: "error", resolve: { alias: { "@": root } } }));
     process.exitCode = await /** @type {{ main: (options: string[], ...runtime: unknown[]) => Promise<number> }} */ (module).main(options, ...runtime);
@@ -23,6 +24,7 @@ if (!["parity", "speed", "explore", "speculative", "speculative-gpu", "runs", "r
     say(`\n${error.message}\n${error.action}`);
     process.exitCode = 1;
   }
+  if (name.endsWith("-gpu")) process.exit(); // the driver's threads would keep the process
 }
 
 /** Real runs need the trainer's environment, which the modules below look for when they are loaded. */

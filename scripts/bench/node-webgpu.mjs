@@ -5,13 +5,14 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { say } from "../lib/console.mjs";
 import { root } from "../lib/paths.mjs";
 import { SetupError } from "../lib/run.mjs";
 
 /**
- * The runtime, with `navigator.gpu` from the package `webgpu`: the project's, or the one in the folder MAMBASCOPE_WEBGPU. Throws SetupError if
- * there is none.
- * @returns {Promise<typeof import("onnxruntime-web/webgpu")>}
+ * The runtime and the GPU's name, with `navigator.gpu` from the package `webgpu`: the project's, or the one in the folder MAMBASCOPE_WEBGPU. Throws
+ * SetupError if there is no such package or no GPU.
+ * @returns {Promise<[typeof import("onnxruntime-web/webgpu"), string]>}
  */
 export async function nodeWebGpu() {
   const places = [process.env.MAMBASCOPE_WEBGPU ?? "", path.join(root, "node_modules", "webgpu")];
@@ -20,7 +21,10 @@ export async function nodeWebGpu() {
   process.env.XDG_RUNTIME_DIR ??= await mkdtemp(path.join(tmpdir(), "mambascope-runtime-"));
   const { create, globals } = await import(pathToFileURL(path.join(folder, "index.js")).href);
   Object.assign(globalThis, globals);
-  const value = { gpu: create([]), hardwareConcurrency: 1, userAgent: "node" };
+  const gpu = /** @type {GPU} */ (create([]));
+  const name = await adapterName(gpu);
+  say(`WebGPU on ${name}`);
+  const value = { gpu, hardwareConcurrency: 1, userAgent: "node" };
   Object.defineProperty(globalThis, "navigator", { value, configurable: true });
   copyShared(globals.GPUQueue.prototype);
   const dist = path.join(path.dirname(createRequire(path.join(root, "package.json")).resolve("onnxruntime-web/webgpu")));
@@ -28,7 +32,23 @@ export async function nodeWebGpu() {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = `${pathToFileURL(dist).href}/`;
   ort.env.logLevel = "error";
-  return ort;
+  return [ort, name];
+}
+
+/**
+ * The runtime asks for the adapter again: this one only tells whether there is one, and which.
+ * @param {GPU} gpu
+ */
+async function adapterName(gpu) {
+  const { adapter, reason } = await gpu.requestAdapter({ powerPreference: "high-performance" }).then(
+    (found) => ({ adapter: found, reason: "" }),
+    (error) => ({ adapter: null, reason: ` (${error instanceof Error ? error.message : String(error)})` }),
+  );
+  if (!adapter) {
+    throw new SetupError("webgpu", `There is no GPU that WebGPU can use${reason}.`, "Install the Vulkan loader (libvulkan1) and the GPU's driver, and name the driver's file in VK_DRIVER_FILES if it is not in the usual folder.");
+  }
+  const { vendor, architecture, device, description } = adapter.info;
+  return [...new Set([vendor, architecture, device, description].filter((word) => word !== ""))].join(" ") || "a GPU without a name";
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Writing `results/<name>.json`, and what is said of the machine. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import path from "node:path";
-import { type ResultEntry, resultsSchema } from "@/lib/home/results";
+import { type ResultEntry, type Results, resultsSchema } from "@/lib/home/results";
 import { say } from "../lib/console.mjs";
 import { root } from "../lib/paths.mjs";
 import { run } from "../lib/run.mjs";
@@ -24,20 +24,60 @@ export class Collected {
   }
 }
 
-/** Writes the file if it is valid; throws a ZodError if not. `browser`: its version; null where none was used. */
+/** Where entries come from, for those that are merged into a file of others: see `mergeResults`. `gpu`: its name, if one was used. */
+export async function origin(command: string, gpu?: string): Promise<Required<Pick<ResultEntry, "command" | "machine" | "date" | "commit">>> {
+  const { cpu, cores, memory_gib, system, node } = machine();
+  const name = [cpu, `${cores} cores`, `${memory_gib} GiB`, ...(gpu ? [gpu] : []), system, `node ${node}`].join(", ");
+  return { command, machine: name, date: new Date().toISOString(), commit: await commitOf() };
+}
+
+/** Writes the file if it is valid; throws a ZodError if not. Entries merged into it before stay. `browser`: its version; null where none was used. */
 export async function writeResults(name: string, command: string, browser: string | null, entries: readonly ResultEntry[]): Promise<string> {
-  const file = path.join(root, "results", `${name}.json`);
+  const before = await existing(name);
+  const merged = before?.entries.filter((entry) => entry.command !== undefined && entry.command !== command) ?? [];
+  const head = { command, machine: { ...machine(), ...(browser === null ? {} : { browser }) }, date: new Date().toISOString(), commit: await commitOf() };
+  return write(name, { ...head, entries: [...entries, ...without(merged, entries)] });
+}
+
+/** Puts entries that say themselves where they come from into a file, in place of those of the same metric and names. */
+export async function mergeResults(name: string, entries: readonly ResultEntry[]): Promise<string> {
+  const before = await existing(name);
+  const [first] = entries;
+  if (!before && !first) throw new Error("There is nothing to write.");
+  const head = before ?? { command: first?.command ?? "", machine: first?.machine ?? "", date: first?.date ?? "", commit: first?.commit ?? "", entries: [] };
+  return write(name, { ...head, entries: [...without(head.entries, entries), ...entries] });
+}
+
+const fileOf = (name: string): string => path.join(root, "results", `${name}.json`);
+
+/** A machine's facts, as the files give them. */
+const machine = () => ({ cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${process.arch}`, node: process.version });
+
+/** MAMBASCOPE_COMMIT names it for copies of the project without its history. */
+async function commitOf(): Promise<string> {
+  if (process.env.MAMBASCOPE_COMMIT) return process.env.MAMBASCOPE_COMMIT;
   const [commit, changes] = await Promise.all([
     run("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root }),
     run("git", ["status", "--porcelain", "--", ...sources], { cwd: root }),
   ]);
-  const results = resultsSchema.parse({
-    command,
-    machine: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${process.arch}`, ...(browser === null ? {} : { browser }), node: process.version },
-    date: new Date().toISOString(),
-    commit: `${commit.stdout.trim()}${changes.stdout.trim() ? " with changes" : ""}`,
-    entries: entries.map((entry) => ({ ...entry, value: rounded(entry.value), ...(entry.ratio === undefined ? {} : { ratio: rounded(entry.ratio) }) })),
-  });
+  return `${commit.stdout.trim()}${changes.stdout.trim() ? " with changes" : ""}`;
+}
+
+async function existing(name: string): Promise<Results | null> {
+  const text = await readFile(fileOf(name), "utf8").catch(() => null);
+  return text === null ? null : resultsSchema.parse(JSON.parse(text));
+}
+
+/** Those of `entries` that none of `others` replaces: numbers of `of` are measured, the rest says what the entry is about. */
+function without(entries: readonly ResultEntry[], others: readonly ResultEntry[]): ResultEntry[] {
+  const about = ({ metric, of }: ResultEntry): string => JSON.stringify([metric, ...Object.entries(of).filter(([, value]) => typeof value === "string").map(String).sort()]);
+  const replaced = new Set(others.map(about));
+  return entries.filter((entry) => !replaced.has(about(entry)));
+}
+
+async function write(name: string, given: Results): Promise<string> {
+  const results = resultsSchema.parse({ ...given, entries: given.entries.map((entry) => ({ ...entry, value: rounded(entry.value), ...(entry.ratio === undefined ? {} : { ratio: rounded(entry.ratio) }) })) });
+  const file = fileOf(name);
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(`${file}.part`, `${JSON.stringify(results, null, 2)}\n`);
   await rename(`${file}.part`, file);

@@ -1,0 +1,20 @@
+/** A family on the disk, for benchmarks in Node. */
+import path from "node:path";
+import { type DiskBundle, diskBundle } from "@/lib/inference/speculative/testing";
+import { Tokenizer } from "@/lib/inference/tokenizer";
+import { homeFolder, root } from "../lib/paths.mjs";
+import { chatPrompts, storyPrompts } from "./prompts";
+
+export type Family = { readonly bundle: DiskBundle; readonly tokenizer: Tokenizer; readonly inputs: readonly (readonly number[])[] };
+/** A family's files, from what ships and what was fetched, and its prompts. */
+export function openFamily(name: string): Family {
+  const bundle = diskBundle(...[path.join(root, "public"), homeFolder()].map((parent) => path.join(parent, "models", name)));
+  const json = (file: string): object => {
+    const bytes = bundle.read(file);
+    if (!bytes) throw Object.assign(new Error(`${file} of "${name}" is not on this machine.`), { action: "Fetch the family's base first." });
+    return JSON.parse(bytes.toString("utf8")) as object;
+  };
+  const tokenizer = new Tokenizer(json("tokenizer.json"), json("tokenizer_config.json"));
+  const inputs = tokenizer.hasChatTemplate ? chatPrompts.map(({ text }) => tokenizer.encodeChat([{ role: "user", content: text }])) : storyPrompts.map(({ text }) => tokenizer.encode(text));
+  return { bundle, tokenizer, inputs };
+}
