@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("commands.verify", "check a bundle: manifest, files, checksums, values"),
     "generate": ("commands.generate", "make training data with a teacher"),
     "prepare": ("commands.prepare", "tokenise, deduplicate and pack local chats and texts, or datasets"),
+    "token-ranking": ("commands.token_ranking", "rank a family's tokens by how often its data hold them"),
     "pack": ("commands.pack", "train a tokenizer on texts and pack them into token rows"),
     "train": ("commands.train", "run a training config in a run directory, or resume it"),
     "job": ("commands.job", "run the steps of a run directory's job.json, or go on with them"),

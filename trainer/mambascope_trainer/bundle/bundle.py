@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import MambascopeError
 from .codecs import CODEC_PARTS, EncodedTensor, decode, part_shapes
-from .manifest import MANIFEST, Manifest, Variant, load_manifest
+from .manifest import MANIFEST, FileInfo, Manifest, Variant, load_manifest
 from .safetensors import read_range, sha256_file
+from .token_ranking import TokenRanking
 
 
 class Bundle:
@@ -40,9 +41,14 @@ class Bundle:
 
     def find(self, file: str) -> Path | None:
         """Where a file of the manifest lies, or None. A file of another size is not that file."""
-        size = self.manifest.files[file].bytes
+        size = self._info(file).bytes
         candidates = (folder / file for folder in self.folders)
         return next((path for path in candidates if path.is_file() and path.stat().st_size == size), None)
+
+    def _info(self, file: str) -> FileInfo | TokenRanking:
+        """What the manifest says of a file; the token ranking's stands in its own entry."""
+        ranking = self.manifest.token_ranking
+        return ranking if ranking is not None and ranking.file == file else self.manifest.files[file]
 
     def path(self, file: str) -> Path:
         """As `find`. Raises `file-missing`."""
@@ -79,7 +85,7 @@ class Bundle:
 
     def verify_file(self, file: str, on_bytes: Callable[[int], None] | None = None) -> None:
         """Reads a file whole and compares its checksum. Raises `file-missing` or `checksum-mismatch`."""
-        if sha256_file(self.path(file), on_bytes) != self.manifest.files[file].sha256:
+        if sha256_file(self.path(file), on_bytes) != self._info(file).sha256:
             raise MambascopeError(
                 "checksum-mismatch",
                 f"The file {file} of the family {self.manifest.family} is damaged.",

@@ -19,6 +19,7 @@ from .codecs import CODEC_PARTS, part_shapes
 from .fields import Reader, invalid
 from .names import NAME_PATTERN, split_layer
 from .safetensors import DTYPES
+from .token_ranking import TokenRanking, parse_token_ranking
 
 FORMAT, VERSION = "mambascope-bundle", 1
 MANIFEST = "manifest.json"
@@ -170,6 +171,7 @@ class Manifest:
     tensors: Mapping[str, TensorEntry]
     mixer_sets: Mapping[str, MixerSet]
     variants: Mapping[str, Variant]
+    token_ranking: TokenRanking | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -183,6 +185,7 @@ class Manifest:
             "architecture": self.architecture.to_json(),
             "special_tokens": self.special_tokens.to_json(),
             "tokenizer": asdict(self.tokenizer),
+            **({"token_ranking": asdict(self.token_ranking)} if self.token_ranking else {}),
             "files": {name: asdict(info) for name, info in sorted(self.files.items())},
             "base": {
                 "origin": dict(self.origin),
@@ -245,6 +248,7 @@ def parse_manifest(data: Any) -> Manifest:
     special = top.child("special_tokens")
     tokenizer = top.child("tokenizer")
     base = top.child("base")
+    ranking = top.optional_child("token_ranking")
     manifest = Manifest(
         family=top.text("family", NAME_PATTERN),
         title=top.text("title"),
@@ -261,6 +265,7 @@ def parse_manifest(data: Any) -> Manifest:
         tensors=_tensors(base),
         mixer_sets={name: _mixer_set(item) for name, item in top.children("mixer_sets", NAME_PATTERN)},
         variants={name: _variant(item) for name, item in top.children("variants", NAME_PATTERN)},
+        token_ranking=parse_token_ranking(ranking, architecture.vocab_size) if ranking else None,
     )
     for reader in (top, special, tokenizer, base):
         reader.done()

@@ -11,9 +11,10 @@ from ..errors import MambascopeError
 from ..progress import Progress
 from .bundle import Bundle
 from .codecs import CODEC_PARTS, part_shapes
-from .manifest import TensorEntry
+from .manifest import FileInfo, TensorEntry
 from .safetensors import read_entries
 from .shards import part_name
+from .token_ranking import TokenRanking, ranking_fault
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ def verify_bundle(bundle: Bundle, progress: Progress) -> list[Fault]:
     """All faults, none left out; an empty list says that the bundle is whole."""
     manifest = bundle.manifest
     faults: list[Fault] = []
-    step = progress.counter("verify", sum(info.bytes for info in manifest.files.values()))
+    ranking = manifest.token_ranking
+    files: dict[str, FileInfo | TokenRanking] = {**manifest.files, **({ranking.file: ranking} if ranking else {})}
+    step = progress.counter("verify", sum(info.bytes for info in files.values()))
     sound: set[str] = set()
-    for file, info in manifest.files.items():
+    for file, info in files.items():
         if bundle.find(file) is None:
             faults.append(Fault("missing", file, "missing, or not of the manifest's size"))
             step(info.bytes)
@@ -44,6 +47,9 @@ def verify_bundle(bundle: Bundle, progress: Progress) -> list[Fault]:
     for file in sorted(sound):
         if file.endswith(".safetensors"):
             faults += [Fault("damaged", file, text) for text in _shard_faults(bundle, file)]
+    if ranking is not None and ranking.file in sound:
+        fault = ranking_fault(np.fromfile(bundle.path(ranking.file), "<u4"), manifest.architecture.vocab_size)
+        faults += [Fault("damaged", ranking.file, fault)] if fault else []
     return faults
 
 

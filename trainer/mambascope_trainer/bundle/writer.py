@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..errors import MambascopeError
@@ -24,10 +25,12 @@ from .manifest import (
     TokenizerFiles,
     Variant,
     format_manifest,
+    load_manifest,
     parse_manifest,
 )
 from .safetensors import write_atomic
 from .shards import plan_shards, write_shard
+from .token_ranking import TokenRanking, write_ranking
 
 Tensors = Mapping[str, npt.ArrayLike | EncodedTensor]
 
@@ -124,6 +127,7 @@ class BundleWriter:
                 tensors=entries,
                 mixer_sets={},
                 variants={"teacher": teacher} if entries.keys() >= architecture.tensor_shapes().keys() else {},
+                token_ranking=_ranking_of(target, files[names.file]),
             ),
         )
         writer._save(writer.manifest)
@@ -197,10 +201,22 @@ class BundleWriter:
         variants = {**self.manifest.variants, name: Variant(title, tuple(layers))}
         self._save(replace(self.manifest, variants=variants))
 
+    def rank_tokens(self, ids: npt.NDArray[np.uint32]) -> None:
+        """Writes the family's token ranking, in the place of an older one."""
+        self._save(replace(self.manifest, token_ranking=write_ranking(self.folder, ids)))
+
     def _save(self, manifest: Manifest) -> None:
         checked = parse_manifest(manifest.to_json())
         write_atomic(self.folder / MANIFEST, [format_manifest(checked).encode("utf-8")])
         self.manifest = checked
+
+
+def _ranking_of(folder: Path, tokenizer: FileInfo) -> TokenRanking | None:
+    """The ranking of the family that is to be replaced: a new base with the same tokenizer keeps it."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    old = load_manifest(folder / MANIFEST)
+    return old.token_ranking if old.files[old.tokenizer.file] == tokenizer else None
 
 
 def _write_tensors(

@@ -18,7 +18,7 @@ from .errors import DataError
 from .ids import STORED, Ids, id_type
 from .order import EpochOrder, places
 
-__all__ = ["DataError", "TokenRows", "write_rows", "write_shard"]
+__all__ = ["DataError", "TokenRows", "shards_of", "write_rows", "write_shard"]
 
 
 def write_rows(folder: Path, name: str, rows: npt.NDArray[np.integer[Any]], recipe: dict[str, Any]) -> None:
@@ -45,6 +45,14 @@ def _load(path: Path) -> Ids:
     return rows
 
 
+def shards_of(folder: Path) -> list[Ids]:
+    """The arrays (rows, length) of a data folder, memory-mapped, in order. Raises DataError if there is none."""
+    shards = sorted(folder.glob("rows-*.npy"))
+    if not shards:
+        raise DataError(f"no rows-*.npy in {folder}: make data with `python -m mambascope_trainer generate`")
+    return [_load(path) for path in shards]
+
+
 class TokenRows:
     """All rows of a data folder, cut into windows.
 
@@ -52,10 +60,7 @@ class TokenRows:
     """
 
     def __init__(self, folder: Path, seq_len: int, seed: int) -> None:
-        shards = sorted(folder.glob("rows-*.npy"))
-        if not shards:
-            raise DataError(f"no rows-*.npy in {folder}: make data with `python -m mambascope_trainer generate`")
-        arrays = [_load(path) for path in shards]
+        arrays = shards_of(folder)
         length = arrays[0].shape[1]
         if any(a.shape[1] != length for a in arrays):
             raise DataError(f"the shards in {folder} differ in row length")

@@ -183,6 +183,7 @@ def _keep_mixers(manifest: Manifest, path: Path) -> Manifest:
         files={**extra, **manifest.files},
         mixer_sets=old.mixer_sets,
         variants={**manifest.variants, **old.variants},
+        token_ranking=old.token_ranking,
     )
 
 
