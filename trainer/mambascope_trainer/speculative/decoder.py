@@ -6,7 +6,8 @@ one token more, the target's own. Draft and target then replay what was accepted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..model.llama import LayerState, Llama
 from .decide import decide, decide_greedy, distribution, draw
+from .replayed import ReadBack, Replayed
 from .static_model import StaticModel
 
 
@@ -30,10 +32,12 @@ class Settings:
 
 @dataclass
 class Decoded:
-    """tokens: the answer, without the stop token; accepted: drafts that stood, a cycle."""
+    """tokens: the answer, without the stop token; accepted: drafts that stood, a cycle; seconds: from the read
+    prompt to the last token."""
 
     tokens: list[int] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
+    seconds: float = 0.0
 
     def add(self, tokens: Sequence[int], settings: Settings) -> bool:
         """Take tokens in; true if the answer has ended."""
@@ -44,39 +48,6 @@ class Decoded:
         return len(self.tokens) >= settings.max_new_tokens
 
 
-class Replayed:
-    """A function of static tensors, as a CUDA graph from its second call on; on a CPU the function itself."""
-
-    def __init__(self, work: Callable[[], None], moving: Sequence[Tensor]) -> None:
-        self.work, self.moving = work, moving
-        self.graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self) -> None:
-        if not self.moving[0].is_cuda:
-            self.work()
-            return
-        if self.graph is None:
-            self._capture()
-        assert self.graph is not None
-        self.graph.replay()
-
-    def _capture(self) -> None:
-        """Warm up on a side stream and put back what that moved on, then capture (which runs nothing)."""
-        saved = [tensor.clone() for tensor in self.moving]
-        new_stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream
-        stream = new_stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self.work()
-        torch.cuda.current_stream().wait_stream(stream)
-        for tensor, value in zip(self.moving, saved, strict=True):
-            tensor.copy_(value)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.work()
-
-
 def _prefill(model: Llama, tokens: Sequence[int], device: torch.device) -> list[LayerState]:
     states: list[LayerState] = model(torch.tensor([tokens], device=device))[1]
     return states
@@ -85,13 +56,16 @@ def _prefill(model: Llama, tokens: Sequence[int], device: torch.device) -> list[
 class PlainDecoder:
     """Token by token, each a CUDA graph: the baseline."""
 
-    def __init__(self, model: Llama, context: int, temperature: float = 0.0, top_p: float = 1.0) -> None:
+    def __init__(
+        self, model: Llama, context: int, temperature: float = 0.0, top_p: float = 1.0, graph: bool = True
+    ) -> None:
         self.target = StaticModel(model, context, 1)
         self.temperature, self.top_p = temperature, top_p
         self.token = torch.zeros(1, 1, dtype=torch.long, device=self.target.device)
         self.position = torch.zeros(1, dtype=torch.long, device=self.target.device)
         self.uniform = torch.zeros(1, device=self.target.device)
-        self.step = Replayed(self._step, [self.token, self.position, *_moving(self.target)])
+        self.step = Replayed(self._step, [self.token, self.position, *_moving(self.target)], graph)
+        self.read = ReadBack(self.token)
 
     def _step(self) -> None:
         logits = self.target.run(self.token, self.position, "plain")
@@ -109,26 +83,40 @@ class PlainDecoder:
         self.target.load(_prefill(self.target.model, prompt[:-1], self.target.device))
         self.token.fill_(prompt[-1])
         self.position.fill_(len(prompt) - 1)
-        found = Decoded()
+        found, started = Decoded(), _now(self.target.device)
         while True:
-            self.uniform.uniform_(generator=generator)
+            if self.temperature > 0:
+                self.uniform.uniform_(generator=generator)
             self.step()
-            if found.add([int(self.token)], settings):
+            if found.add(self.read.take(), settings):
+                found.seconds = time.perf_counter() - started
                 return found
 
 
 class SpeculativeDecoder:
-    """`tokens` drafts a cycle by `draft`, a model with the target's vocabulary."""
+    """`tokens` drafts a cycle by `draft`, a model with the target's vocabulary.
+
+    shortlist (n,): the only tokens that it proposes; the target's output stays what it is, others are just never right.
+    """
 
     def __init__(
-        self, target: Llama, draft: Llama, tokens: int, context: int, temperature: float = 0.0, top_p: float = 1.0
+        self,
+        target: Llama,
+        draft: Llama,
+        tokens: int,
+        context: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        shortlist: Tensor | None = None,
+        graph: bool = True,
     ) -> None:
         if draft.arch.vocab_size != target.arch.vocab_size:
             raise ValueError("draft and target have different vocabularies")
         self.tokens, self.temperature, self.top_p = tokens, temperature, top_p
         self.target = StaticModel(target, context, tokens + 1)
-        self.draft = StaticModel(draft, context, tokens + 1)
         device = self.target.device
+        self.shortlist = None if shortlist is None else shortlist.to(device)
+        self.draft = StaticModel(draft, context, tokens + 1, self.shortlist)
         #: The last two tokens: the draft reads both, as it has not yet read the last draft that stood.
         self.pair = torch.zeros(1, 2, dtype=torch.long, device=device)
         self.position = torch.zeros(1, dtype=torch.long, device=device)
@@ -136,7 +124,8 @@ class SpeculativeDecoder:
         #: The cycle's tokens and how many of them count: what is read back.
         self.result = torch.zeros(tokens + 2, dtype=torch.long, device=device)
         moving = [self.pair, self.position, *_moving(self.target), *_moving(self.draft)]
-        self.cycle = Replayed(self._cycle, moving)
+        self.cycle = Replayed(self._cycle, moving, graph)
+        self.read = ReadBack(self.result)
 
     def _propose(self) -> tuple[Tensor, Tensor | None]:
         """Drafts (K,) and the distributions (K, V) that they were drawn from; none for a greedy decoder."""
@@ -147,11 +136,19 @@ class SpeculativeDecoder:
             if index > 0:
                 logits = self.draft.run(drafts[-1][None], self.position + index, "step", offset=index + 1)
             if self.temperature == 0:
-                drafts.append(logits.argmax(dim=-1))
+                best = logits.argmax(dim=-1)
+                drafts.append(best if self.shortlist is None else self.shortlist.index_select(0, best))
             else:
-                distributions.append(distribution(logits, self.temperature, self.top_p))
+                distributions.append(distribution(self._spread(logits), self.temperature, self.top_p))
                 drafts.append(draw(distributions[-1], self.uniforms[index : index + 1]))
         return torch.cat(drafts), torch.cat(distributions) if distributions else None
+
+    def _spread(self, logits: Tensor) -> Tensor:
+        """Logits over all tokens: those off the shortlist have no probability."""
+        if self.shortlist is None:
+            return logits
+        everywhere = logits.new_full((logits.shape[0], self.target.model.arch.vocab_size), float("-inf"))
+        return everywhere.index_copy_(1, self.shortlist, logits)
 
     def _cycle(self) -> None:
         drafts, q = self._propose()
@@ -182,14 +179,23 @@ class SpeculativeDecoder:
         self.draft.load(states) if states is not None else self.draft.reset()
         self.pair.copy_(torch.tensor([prompt[-2:]]))
         self.position.fill_(len(prompt) - 1)
-        found = Decoded()
+        found, started = Decoded(), _now(device)
         while True:
-            self.uniforms.uniform_(generator=generator)
+            if self.temperature > 0:
+                self.uniforms.uniform_(generator=generator)
             self.cycle()
-            *drafts, following, accepted = self.result.tolist()
+            *drafts, following, accepted = self.read.take()
             found.accepted.append(accepted)
             if found.add([*drafts[:accepted], following], settings):
+                found.seconds = time.perf_counter() - started
                 return found
+
+
+def _now(device: torch.device) -> float:
+    """The time once the device has nothing left to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def _moving(model: StaticModel) -> list[Tensor]:

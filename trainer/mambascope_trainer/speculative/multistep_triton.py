@@ -10,6 +10,8 @@ from .multistep import Inputs
 
 #: Columns of a head's state that a program holds, by the state's rows: about 2,048 numbers in float32.
 WIDTHS = {16: 64, 32: 64, 64: 32, 128: 16}
+#: Tokens taken together, at most: powers of two, each compiled for itself.
+GROUPS = (1, 2, 4)
 LAUNCH = {"num_warps": 4, "num_stages": 2}
 
 
@@ -33,14 +35,15 @@ def _multistep(
     columns = min(WIDTHS[size], width)
     C, (B, v, decay) = _rows(C), (_rows(x) for x in new)
     held = [_rows(x) for x in old] or [B, v, decay]
+    longest = max(steps, old[0].shape[1] if old else 0)
+    group = next((size for size in GROUPS if size >= longest), GROUPS[-1])
     y = C.new_empty(batch, steps, heads, width)
     strides = [s for x in (C, B, v, decay, *held) for s in x.stride()[:3]]
     with device_of(C):
         multistep_kernel[(batch * heads, width // columns)](
             state, state if last is None else last, state if accepted is None else accepted, *held,
-            C, B, v, decay, y, heads, heads // B.shape[2], heads // v.shape[2], *strides,
-            N=size, P=width, WIDTH=columns, STEPS=steps, CACHED=old[0].shape[1] if old else 0,
-            KEEP_LAST=last is not None, **LAUNCH,
+            C, B, v, decay, y, heads, steps, heads // B.shape[2], heads // v.shape[2], *strides,
+            N=size, P=width, WIDTH=columns, GROUP=group, CACHED=bool(old), KEEP_LAST=last is not None, **LAUNCH,
         )  # fmt: skip
     return y
 

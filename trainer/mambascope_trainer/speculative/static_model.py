@@ -51,12 +51,14 @@ class AttentionState:
 
 
 class StaticModel:
-    """`tokens`: how many a checkpoint can be behind; `length`: how many the context holds."""
+    """`tokens`: how many a checkpoint can be behind; `length`: how many the context holds; `shortlist` (n,): the only
+    tokens whose logits `run` gives, in that order."""
 
-    def __init__(self, model: Llama, length: int, tokens: int) -> None:
+    def __init__(self, model: Llama, length: int, tokens: int, shortlist: Tensor | None = None) -> None:
         self.model, self.length, self.tokens = model, length, tokens
         self.device = model.embed_tokens.weight.device
         self.dtype = model.embed_tokens.weight.dtype
+        self.head = model.head_weight if shortlist is None else model.head_weight[shortlist].contiguous()
         self.states = [self._new_state(index) for index in range(len(model.layers))]
         cos, sin = model.rotary(0, length)
         self.cos, self.sin = cos.clone(), sin.clone()
@@ -102,7 +104,7 @@ class StaticModel:
                     tensor.zero_()
 
     def run(self, ids: Tensor, position: Tensor, kind: Kind, offset: int = 0) -> Tensor:
-        """Logits (T, V), float32, of ids (1, T) whose first token has place `position` (1,).
+        """Logits (T, V or n), float32 or wider, of ids (1, T) whose first token has place `position` (1,).
 
         offset: how many tokens since the checkpoint came before these (`step`).
         """
@@ -118,19 +120,26 @@ class StaticModel:
             else:
                 x = x + self._recur(self.model.mamba(index), state, u, kind, offset)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
-        return F.linear(self.model.norm(x), self.model.head_weight)[0].float()
+        logits = F.linear(self.model.norm(x), self.head)[0]
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _attend(
         self, layer: Layer, state: AttentionState, u: Tensor, rotary: tuple[Tensor, Tensor], rows: Tensor, seen: Tensor
     ) -> Tensor:
         attention, length = layer.self_attn, u.shape[1]
         assert isinstance(attention, Attention)
-        split = (1, length, -1, attention.head_dim)
+        groups, size = attention.groups, attention.head_dim
+        split = (1, length, -1, size)
         q = rotate(attention.q_proj(u).view(split).transpose(1, 2), *rotary)
         k = rotate(attention.k_proj(u).view(split).transpose(1, 2), *rotary)
         state.keys.index_copy_(2, rows, k)
         state.values.index_copy_(2, rows, attention.v_proj(u).view(split).transpose(1, 2))
-        y = F.scaled_dot_product_attention(q, state.keys, state.values, attn_mask=seen, enable_gqa=True)
+        # Two products a group of queries, which share the read of their keys: one path whatever the number of tokens.
+        grouped = q.reshape(1, groups, -1, size)
+        scores = (grouped @ state.keys.transpose(2, 3)).unflatten(2, (-1, length))
+        wide = scores.to(torch.promote_types(scores.dtype, torch.float32)) * size**-0.5
+        weights = wide.masked_fill(~seen, float("-inf")).softmax(dim=-1).to(q.dtype)
+        y = (weights.flatten(2, 3) @ state.values).view(1, -1, length, size)
         out: Tensor = attention.o_proj(y.transpose(1, 2).reshape(1, length, -1))
         return out
 
