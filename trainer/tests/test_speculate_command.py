@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hybrids import write_hybrids
 
+from mambascope_trainer.bundle import BundleWriter
 from mambascope_trainer.cli import main
 
 
@@ -40,3 +42,21 @@ def test_the_update_is_measured_at_each_width(tmp_path: Path) -> None:
 def test_wrong_usage_is_told(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speculate", *wrong]) == 1
     assert "usage" in capsys.readouterr().out
+
+
+def test_answers_that_differ_are_counted(tmp_path: Path) -> None:
+    family, results = write_hybrids(tmp_path / "tiny"), tmp_path / "speculative.json"
+    BundleWriter.open(family).rank_tokens(np.arange(0, 90, 2, dtype=np.uint32))
+    models = ["--bundle", str(family), "--targets", "half", "none", "--drafts", "half", "--k", "1", "3"]
+    small = ["--tokens", "8", "--limit", "3", "--device", "cpu", "--exact", "--results", str(results)]
+    assert main(["speculate", *models, *small]) == 0
+    entries = json.loads(results.read_text())["entries"]
+    assert [(entry["metric"], entry["value"]) for entry in entries] == [("speculative.different", 0)] * 4
+    assert all(entry["of"]["shortlist"] == 45 and entry["of"]["dtype"] == "float32" for entry in entries)
+
+
+def test_a_shortlist_needs_a_ranking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    family = write_hybrids(tmp_path / "tiny")
+    models = ["--bundle", str(family), "--targets", "half", "--drafts", "half", "--shortlist", "8", "--tokens", "4"]
+    assert main(["speculate", *models, "--device", "cpu"]) == 1
+    assert "token-ranking" in capsys.readouterr().out

@@ -63,6 +63,21 @@ def test_greedy_output_is_that_of_plain_decoding(family: Path, target: str, draf
     assert 0 <= min(accepted) <= max(accepted) <= 5
 
 
+def test_a_shortlist_changes_what_is_drafted_and_not_the_answer(family: Path) -> None:
+    model, guesser = variant(family, "half"), variant(family, "half")
+    generator = torch.Generator().manual_seed(2)
+    shortlist = torch.randperm(model.arch.vocab_size, generator=generator)[:100]
+    decoder = SpeculativeDecoder(model, guesser, 3, context=96, shortlist=shortlist)
+    drafted = set()
+    for prompt in PROMPTS:
+        found = decoder.generate(prompt, Settings(40))
+        assert found.tokens == naive(model, prompt, 40)
+        drafted |= set(decoder.result[:3].tolist())
+    assert drafted <= set(shortlist.tolist())
+    everything = SpeculativeDecoder(model, guesser, 3, 96, shortlist=torch.randperm(model.arch.vocab_size))
+    assert set(everything.generate(PROMPTS[1], Settings(20)).accepted) == {3}
+
+
 def test_a_draft_that_is_the_target_is_always_accepted(family: Path) -> None:
     decoder = SpeculativeDecoder(variant(family, "half"), variant(family, "half"), 4, context=64)
     found = decoder.generate(PROMPTS[1], Settings(20))
@@ -142,12 +157,14 @@ def test_sampled_tokens_have_the_targets_distribution() -> None:
     assert chi_squared(counts.flatten(), expected.flatten()) > 1e-3
 
 
-def test_the_decoder_samples_as_plain_decoding_does(family: Path) -> None:
-    """Both decoders' first sampled token, and the second given the likeliest first, over many seeds."""
+@pytest.mark.parametrize("short", [False, True])
+def test_the_decoder_samples_as_plain_decoding_does(family: Path, short: bool) -> None:
+    """The first sampled token over many seeds; a shortlist that lacks the likeliest token changes nothing."""
     model, guesser = variant(family, "half"), variant(family, "half", 0.3)
-    speculative = SpeculativeDecoder(model, guesser, 2, context=32, temperature=0.35)
     with torch.no_grad():
         exact = distribution(model(torch.tensor([PROMPTS[1]]))[0][0, -1], 0.35)
+    shortlist = exact.argsort(descending=True)[1:60] if short else None
+    speculative = SpeculativeDecoder(model, guesser, 2, context=32, temperature=0.35, shortlist=shortlist)
     found = torch.zeros(exact.shape[0], dtype=torch.double)
     for seed in range(400):
         found[speculative.generate(PROMPTS[1], Settings(1, temperature=0.35, seed=seed)).tokens[0]] += 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import torch
+from typing import TypeVar
 
 from ..speculative.decoder import Decoded, PlainDecoder, Settings, SpeculativeDecoder
+
+Key = TypeVar("Key")
 
 
 @dataclass
@@ -24,6 +24,17 @@ class Comparison:
     prompts: int = 0
     #: Cycles by how many drafts stood, 0 to K.
     lengths: list[int] = field(default_factory=list)
+
+    def add(self, plain: Decoded, other: Decoded) -> None:
+        """Count one prompt's two answers."""
+        self.plain_tokens += len(plain.tokens)
+        self.plain_seconds += plain.seconds
+        self.tokens += len(other.tokens)
+        self.seconds += other.seconds
+        self.same += plain.tokens == other.tokens
+        self.prompts += 1
+        for accepted in other.accepted:
+            self.lengths[accepted] += 1
 
     @property
     def plain_rate(self) -> float:
@@ -52,31 +63,35 @@ class Comparison:
 
 
 def compare(
-    plain: PlainDecoder, speculative: SpeculativeDecoder, prompts: Sequence[Sequence[int]], settings: Settings
-) -> Comparison:
-    """Decode every prompt both ways. The first prompt is decoded once more, untimed, to compile and capture."""
-    found = Comparison(speculative.tokens, lengths=[0] * (speculative.tokens + 1))
-    for decoder in (plain, speculative):
+    plain: PlainDecoder,
+    speculative: Mapping[Key, SpeculativeDecoder],
+    prompts: Sequence[Sequence[int]],
+    settings: Settings,
+) -> dict[Key, Comparison]:
+    """Decode every prompt plainly, then by each of the others, so that all meet the same machine.
+
+    The first prompt is decoded once more, untimed, to compile and capture. Times are those after the prompt is read.
+    """
+    found = {key: Comparison(d.tokens, lengths=[0] * (d.tokens + 1)) for key, d in speculative.items()}
+    plain.generate(prompts[0], settings)
+    for decoder in speculative.values():
         decoder.generate(prompts[0], settings)
     for prompt in prompts:
-        one, seconds = _timed(plain.generate, prompt, settings)
-        other, took = _timed(speculative.generate, prompt, settings)
-        found.plain_tokens += len(one.tokens)
-        found.plain_seconds += seconds
-        found.tokens += len(other.tokens)
-        found.seconds += took
-        found.same += one.tokens == other.tokens
-        found.prompts += 1
-        for accepted in other.accepted:
-            found.lengths[accepted] += 1
+        one = plain.generate(prompt, settings)
+        for key, decoder in speculative.items():
+            found[key].add(one, decoder.generate(prompt, settings))
     return found
 
 
-def _timed(
-    work: Callable[[Sequence[int], Settings], Decoded], prompt: Sequence[int], settings: Settings
-) -> tuple[Decoded, float]:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    found = work(prompt, settings)  # reads tokens back, so it waits for the device
-    return found, time.perf_counter() - start
+def count_different(
+    plain: PlainDecoder,
+    speculative: Mapping[Key, SpeculativeDecoder],
+    prompts: Sequence[Sequence[int]],
+    settings: Settings,
+) -> dict[Key, int]:
+    """Prompts whose tokens differ from plain decoding's; at temperature 0 none should."""
+    expected = [plain.generate(prompt, settings).tokens for prompt in prompts]
+    return {
+        key: sum(decoder.generate(p, settings).tokens != tokens for p, tokens in zip(prompts, expected, strict=True))
+        for key, decoder in speculative.items()
+    }

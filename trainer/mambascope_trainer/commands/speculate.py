@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..benchmark.multistep import GENERATED, WIDTHS, multistep_seconds
-from ..benchmark.speculative import Comparison, compare
+from ..benchmark.speculative import Comparison, compare, count_different
 from ..bundle.bundle import Bundle
+from ..bundle.token_ranking import read_ranking
 from ..data.sampler import for_sampling
 from ..errors import MambascopeError
 from ..evaluation.answers import read_questions
@@ -21,6 +23,9 @@ from ..model.load import load_variant
 from ..run.device import resolve_device
 from ..run.samples import CHAT_PROMPTS, TEXT_PROMPTS
 from ..speculative.decoder import PlainDecoder, Settings, SpeculativeDecoder
+
+#: Tokens that drafts may propose where the family ranks its tokens.
+SHORTLIST = 8192
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", type=int, default=512, help="tokens of prompt and answer")
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--shortlist", type=int, help="tokens that drafts may propose (8192 with a ranking); 0: all")
+    parser.add_argument("--dtype", choices=("auto", "f32"), default="auto", help="auto: matrices in bfloat16 on CUDA")
+    parser.add_argument("--exact", action="store_true", help="count answers that differ from plain ones, in float32")
+    parser.add_argument("--no-graph", action="store_true", help="run passes as they are, not as CUDA graphs")
     parser.add_argument("--repeats", type=int, default=50, help="timed runs of --kernel")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--results", type=Path, help="also add speculative.* entries to this results file")
@@ -44,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     if not options.kernel and not options.bundle:
         raise MambascopeError("usage", "There is nothing to measure.", "Give --kernel, or models with --bundle.")
+    if options.shortlist is not None and options.shortlist < 0:
+        raise MambascopeError("usage", "--shortlist counts tokens.", "Give a number from 0.")
     if options.k is not None and min(options.k) < 1:
         raise MambascopeError("usage", "--k counts tokens.", "Give numbers from 1.")
     device = resolve_device(options.device)
@@ -72,6 +83,14 @@ def _kernel(options: argparse.Namespace, device: torch.device) -> list[dict[str,
     return entries
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is decoded with: the draft by its name, and the drafts a cycle."""
+
+    draft: str
+    k: int
+
+
 def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     bundle = Bundle.open(options.bundle)
     chat = Chat(bundle)
@@ -80,28 +99,63 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
         raise MambascopeError(
             "usage", f"No prompt fits a context of {options.context} tokens.", "Give a larger --context."
         )
-    settings = Settings(options.tokens, tuple(bundle.manifest.special_tokens.eos), options.temperature, options.top_p)
+    temperature = 0.0 if options.exact else options.temperature
+    settings = Settings(options.tokens, tuple(bundle.manifest.special_tokens.eos), temperature, options.top_p)
+    half = device.type == "cuda" and options.dtype != "f32" and not options.exact
+    shortlist = _shortlist(options, bundle)
+    drafts = {name: for_sampling(load_variant(bundle, name), device, half) for name in options.drafts}
     entries = []
     for target_name in options.targets:
-        target = for_sampling(load_variant(bundle, target_name), device)
-        plain = PlainDecoder(target, options.context, options.temperature, options.top_p)
-        for draft_name in options.drafts:
-            draft = for_sampling(load_variant(bundle, draft_name), device)
-            for k in options.k or (1, 2, 3, 4, 6, 8):
-                decoder = SpeculativeDecoder(target, draft, k, options.context, options.temperature, options.top_p)
-                found = compare(plain, decoder, prompts, settings)
-                of = {
-                    "family": bundle.manifest.family,
-                    "variant": target_name,
-                    "draft": draft_name,
-                    "K": k,
-                    "temperature": options.temperature,
-                    "provider": f"pytorch-{device.type}",
-                    "prompts": found.prompts,
-                    "tokens": options.tokens,
-                }
-                entries += _entries(found, of, decoder.target.memory())
+        target = for_sampling(load_variant(bundle, target_name), device, half)
+        how = {"context": options.context, "temperature": temperature, "top_p": options.top_p}
+        plain = PlainDecoder(target, **how, graph=not options.no_graph)
+        decoders = {
+            Subject(name, k): SpeculativeDecoder(
+                target, drafts[name], k, **how, shortlist=shortlist, graph=not options.no_graph
+            )
+            for name in options.drafts
+            for k in options.k or (1, 2, 3, 4, 6, 8)
+        }
+        of = {
+            "family": bundle.manifest.family,
+            "variant": target_name,
+            "temperature": temperature,
+            "provider": f"pytorch-{device.type}",
+            "prompts": len(prompts),
+            "tokens": options.tokens,
+            "dtype": "bfloat16" if half else "float32",
+            **({} if shortlist is None else {"shortlist": len(shortlist)}),
+        }
+        if options.exact:
+            for subject, different in count_different(plain, decoders, prompts, settings).items():
+                entries.append(_different(different, {**of, "draft": subject.draft, "K": subject.k}))
+            continue
+        for subject, found in compare(plain, decoders, prompts, settings).items():
+            decoder = decoders[subject]
+            reason = plain.step.reason or decoder.cycle.reason
+            more = {} if reason is None else {"graph": f"none: {reason}"}
+            own = {**of, "draft": subject.draft, "K": subject.k, **more}
+            entries += _entries(found, own, decoder.target.memory())
     return entries
+
+
+def _shortlist(options: argparse.Namespace, bundle: Bundle) -> torch.Tensor | None:
+    """The tokens that drafts may propose; None for all. Raises `usage` where the family cannot name so many."""
+    if options.shortlist == 0:
+        return None
+    ranking = read_ranking(bundle)
+    if ranking is None:
+        if options.shortlist is None:
+            return None
+        raise MambascopeError(
+            "usage", "The family has no token ranking.", "Make one with the command token-ranking, or --shortlist 0."
+        )
+    return torch.from_numpy(ranking[: options.shortlist or SHORTLIST].copy())
+
+
+def _different(different: int, of: dict[str, Any]) -> dict[str, Any]:
+    print(json.dumps({**of, "different": different}), flush=True)
+    return {"metric": "speculative.different", "value": different, "unit": "prompt", "of": of}
 
 
 def _prompts(options: argparse.Namespace, chat: Chat) -> list[list[int]]:

@@ -12,8 +12,8 @@ from torch import Tensor
 class Replayed:
     """A function of static tensors, as a CUDA graph from its first call on; on a CPU the function itself.
 
-    `moving` are the tensors that it changes for good. Where the graph cannot be captured the function runs as it is, and
-    `reason` says why.
+    `moving` are the tensors that it changes for good. Where the graph cannot be captured the function runs as it is,
+    and `reason` says why.
     """
 
     def __init__(self, work: Callable[[], None], moving: Sequence[Tensor], graph: bool = True) -> None:
