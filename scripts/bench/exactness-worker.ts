@@ -16,18 +16,17 @@ await nodeRuntime();
 
 type Loaded = { readonly key: string; readonly family: Family; session: SpeculativeSession; readonly drafters: Map<string, Drafter> };
 
-/** Does tasks until there are none. */
-export async function main(): Promise<number> {
+/** Does tasks until there are no more. */
+export function main(): Promise<never> {
   let loaded: Loaded | null = null;
-  await serveJobs<Task, Outcome[]>(async (task) => {
+  return serveJobs<Task, Outcome>(async (task, onOutcome) => {
     const key = `${task.family} ${task.target}`;
     if (loaded?.key !== key) {
       if (loaded) await unload(loaded);
       loaded = await load(key, task);
     }
-    return attempt(loaded, task);
+    await attempt(loaded, task, onOutcome);
   });
-  return 0;
 }
 
 async function load(key: string, { family: name, target }: Task): Promise<Loaded> {
@@ -42,13 +41,12 @@ async function unload({ session, drafters }: Loaded): Promise<void> {
 }
 
 /** One prompt: plainly, then with each draft and K. */
-async function attempt(loaded: Loaded, { target, prompt, tokens, drafts }: Task): Promise<Outcome[]> {
+async function attempt(loaded: Loaded, { target, prompt, tokens, drafts }: Task, onOutcome: (outcome: Outcome) => void): Promise<void> {
   const { bundle, tokenizer, inputs } = loaded.family;
   const input = inputs[prompt] ?? [];
   const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
   const options: AnswerOptions = { sampling: greedy, seed: 1, maxTokens: tokens, stopTokens: new Set(), decode: (ids) => tokenizer.decode(ids) };
   const plain = (await drain(loaded.session.plain(input, options))).tokenIds;
-  const outcomes: Outcome[] = [];
   for (const { draft, choice, K: lengths } of drafts) {
     const drafter = loaded.drafters.get(draft) ?? (await diskDrafter(bundle, bundle.config(target), choice, CONTEXT));
     loaded.drafters.set(draft, drafter);
@@ -56,10 +54,9 @@ async function attempt(loaded: Loaded, { target, prompt, tokens, drafts }: Task)
       loaded.session.drafter = drafter;
       const { tokenIds, totals } = await drain(loaded.session.run(input, { ...options, K, probabilities: false }));
       const mismatch = await difference(loaded, input, plain, tokenIds);
-      outcomes.push({ target, draft, prompt, K, answered: tokenIds.length, accepted: totals.acceptance, mismatch });
+      onOutcome({ target, draft, prompt, K, answered: tokenIds.length, accepted: totals.acceptance, mismatch });
     }
   }
-  return outcomes;
 }
 
 /** Where two answers part, and how sure plain decoding was there. */

@@ -64,18 +64,18 @@ export async function main(options: string[]): Promise<number> {
   say(`── ${family}: ${targets.join(", ")}; ${drafts.map(([name]) => name).join(", ")}; ${full ? "each K on each prompt" : "one K a prompt"}; ${tasks.length} tasks`);
   const began = performance.now();
   let done = 0;
-  await runJobs<Task, Outcome[]>(tasks, {
+  await runJobs<Task, Outcome>(tasks, {
     jobs: Number(option("jobs") ?? 1),
     arguments: ["exactness-worker"],
     // A process that has a target in memory goes on with it.
     likes: (task, last) => task.target === last.target,
-    onResult: async (task, outcomes) => {
-      for (const outcome of outcomes) {
-        await findings.add(outcome);
-        if (outcome.mismatch) say(`different: ${JSON.stringify(outcome)}`);
-      }
+    onPart: async (outcome) => {
+      await findings.add(outcome);
+      if (outcome.mismatch) say(`different: ${JSON.stringify(outcome)}`);
+    },
+    onDone: ({ target, prompt }) => {
       done += 1;
-      say(`${done}/${tasks.length} after ${Math.round((performance.now() - began) / 1000)} s: ${task.target}, prompt ${task.prompt}`);
+      say(`${done}/${tasks.length} after ${Math.round((performance.now() - began) / 1000)} s: ${target}, prompt ${prompt}`);
     },
   });
 

@@ -10,8 +10,8 @@ import { root } from "../lib/paths.mjs";
 import { SetupError } from "../lib/run.mjs";
 
 /**
- * The runtime and the GPU's name, with `navigator.gpu` from the package `webgpu`: the project's, or the one in the folder MAMBASCOPE_WEBGPU. Throws
- * SetupError if there is no such package or no GPU.
+ * The runtime and the GPU's name, with `navigator.gpu` from the package `webgpu`: the project's, or the one in the folder MAMBASCOPE_WEBGPU.
+ * MAMBASCOPE_DAWN holds Dawn's options, such as `enable-dawn-features=skip_validation`. Throws SetupError if there is no such package or no GPU.
  * @returns {Promise<[typeof import("onnxruntime-web/webgpu"), string]>}
  */
 export async function nodeWebGpu() {
@@ -21,7 +21,7 @@ export async function nodeWebGpu() {
   process.env.XDG_RUNTIME_DIR ??= await mkdtemp(path.join(tmpdir(), "mambascope-runtime-"));
   const { create, globals } = await import(pathToFileURL(path.join(folder, "index.js")).href);
   Object.assign(globalThis, globals);
-  const gpu = /** @type {GPU} */ (create([]));
+  const gpu = /** @type {GPU} */ (create((process.env.MAMBASCOPE_DAWN ?? "").split(" ").filter(Boolean)));
   const name = await adapterName(gpu);
   say(`WebGPU on ${name}`);
   const value = { gpu, hardwareConcurrency: 1, userAgent: "node" };
@@ -61,7 +61,7 @@ function copyShared(prototype) {
     const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
     const each = ArrayBuffer.isView(data) && "BYTES_PER_ELEMENT" in data ? Number(data.BYTES_PER_ELEMENT) : 1;
     const bytes = size === undefined ? view.byteLength - begin * each : size * each;
-    const copy = Uint8Array.from(new Uint8Array(view.buffer, view.byteOffset + begin * each, bytes));
-    return writeBuffer.call(this, buffer, offset, copy);
+    const part = new Uint8Array(view.buffer, view.byteOffset + begin * each, bytes);
+    return writeBuffer.call(this, buffer, offset, part.slice());
   };
 }

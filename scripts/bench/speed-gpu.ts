@@ -35,18 +35,23 @@ export async function main(options: string[], ort: typeof Ort, gpu: string): Pro
   const families = named.length > 0 ? named : ["smollm2-135m-instruct"];
   const amount: Amount = { tokens: Number(option("tokens") ?? 128), rounds: Number(option("rounds") ?? 5), gpu };
   const found = { speed: new Collected(), explore: new Collected() };
+  const from = await origin(`node scripts/bench/main.mjs speed-gpu ${options.join(" ")}`.trim(), gpu);
+  const entries = (collected: Collected) => collected.entries.map((entry) => ({ ...entry, ...from }));
+  const out = process.env.MAMBASCOPE_BENCH_OUT;
+  // After each part, since the time on such a machine may end before the work does.
+  const write = async (): Promise<void> => {
+    if (out) await writeFile(out, JSON.stringify([...entries(found.speed), ...entries(found.explore)], null, 1));
+  };
   for (const name of families) {
     const family = openFamily(name);
     for (const variant of option("variants")?.split(",") ?? ["teacher", "attn50", "attn0"]) {
       if (sections.length === 0 || sections.includes("decode")) await decoding(ort, family, variant, amount, found.speed);
+      await write();
     }
     if (sections.length === 0 || sections.includes("explore")) await exploring(ort, family, amount, found.explore);
+    await write();
   }
-  const from = await origin(`node scripts/bench/main.mjs speed-gpu ${options.join(" ")}`.trim(), gpu);
-  const entries = (collected: Collected) => collected.entries.map((entry) => ({ ...entry, ...from }));
-  const out = process.env.MAMBASCOPE_BENCH_OUT;
-  if (out) await writeFile(out, JSON.stringify([...entries(found.speed), ...entries(found.explore)], null, 1));
-  else for (const [file, collected] of Object.entries(found)) if (collected.entries.length > 0) say(`Wrote ${await mergeResults(file, entries(collected))}`);
+  if (!out) for (const [file, collected] of Object.entries(found)) if (collected.entries.length > 0) say(`Wrote ${await mergeResults(file, entries(collected))}`);
   return 0;
 }
 
@@ -104,6 +109,7 @@ async function exploring(ort: typeof Ort, { bundle, tokenizer }: Family, { round
     await work();
     return (performance.now() - began) / 1000;
   };
+  await parts.open({ kind: "embed" }); // with which the runtime makes its device
   (await Reading.read(device, parts, manifest, tokens, call)).dispose(); // compiles
   const found: Record<"teacher" | "toggle_middle" | "toggle_first", number[]> = { teacher: [], toggle_middle: [], toggle_first: [] };
   for (let round = -1; round < rounds; round++) {
