@@ -112,6 +112,20 @@ def test_rows_are_chats_and_opened_texts_and_are_made_once(
     assert [entry["settings"]["seed"] for entry in recipe["runs"]] == [3, 4]
 
 
+def test_a_hybrid_writes_rows_with_greedy_answers(
+    family: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--kind", "rows", "--rows", "6", "--length", "80", "--batch", "6", "--text-share", "0"]
+    arguments += ["--chat-temperature", "0", "0.3", "0.6", "--question-temperature", "0.9", "--student", "hybrid"]
+    assert generate(family, tmp_path / "rows", *arguments) == 0
+    assert result(capsys)["rows"] + 0 > 0
+    recipe = json.loads((tmp_path / "rows" / "recipe.json").read_text())
+    settings = recipe["runs"][0]["settings"]
+    assert (settings["chat_temperature"], settings["student"]) == ([0, 0.3, 0.6], "hybrid")
+    assert settings["question_temperature"] == [0.9]
+    assert settings["sets"].keys() == {"two"}
+
+
 def test_a_teacher_without_a_template_writes_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     family = write_chat_bundle(tmp_path / "plain", None)
     arguments = ["--kind", "rows", "--rows", "3", "--length", "40", "--batch", "3"]

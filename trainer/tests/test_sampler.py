@@ -196,10 +196,38 @@ def test_turns_are_marked() -> None:
 
 @pytest.mark.parametrize(
     ("prompts", "temperatures"),
-    [([[1]], [1.0, 1.0]), ([[1], []], [1.0, 1.0]), ([[1], [1] * 8], [1.0, 1.0]), ([[1], [2]], [1.0, 0.0])],
+    [([[1]], [1.0, 1.0]), ([[1], []], [1.0, 1.0]), ([[1], [1] * 8], [1.0, 1.0]), ([[1], [2]], [1.0, -0.5])],
 )
 def test_calls_that_cannot_be_sampled_are_refused(
     teacher: Llama, prompts: list[list[int]], temperatures: list[float]
 ) -> None:
     with pytest.raises(ValueError, match=r"prompt|temperature"):
         Sampler(teacher, 2, 8, None, seed=0).sample(prompts, temperatures)
+
+
+def test_a_temperature_of_zero_is_greedy(teacher: Llama) -> None:
+    prompts = [[5, 6], [7, 8, 9]]
+    rows = Sampler(teacher, 2, 30, None, seed=0, min_p=0.2).sample(prompts, [0.0, 0.0]).tolist()
+    assert all(is_greedy(teacher, row, prompt) for row, prompt in zip(rows, prompts, strict=True))
+    mixed = Sampler(teacher, 2, 30, None, seed=0).sample([prompts[0]] * 2, [0.0, 3.0]).tolist()
+    assert mixed[0] == rows[0]
+    assert mixed[1] != rows[0]
+
+
+def test_turns_have_temperatures_of_their_own() -> None:
+    """Users' turns at random, the assistant's greedy."""
+    model, markers = small_model(24), TurnMarkers(END, TO_ASSISTANT, TO_USER, TO_NEW)
+    count = 24
+    rows = Sampler(model, count, 64, markers, seed=1).sample([[4]] * count, [0.0] * count, users=[50.0] * count)
+    firsts, greedy, checked = set(), model(rows[:, :-1])[0].argmax(dim=-1), 0
+    for row, best in zip(rows.tolist(), greedy.tolist(), strict=True):
+        firsts.add(row[1])
+        if END in row[:30]:
+            begin = row.index(END) + len(TO_ASSISTANT)
+            for place in range(begin, 63):
+                assert row[place + 1] == best[place]
+                checked += 1
+                if row[place + 1] == END:
+                    break
+    assert len(firsts) > 10
+    assert checked > 20

@@ -54,13 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opened-share", type=float, default=1.0, help="rows: share of plain texts that do so")
     for name, default in (("text", 0.9), ("chat", 0.8), ("prompt", 0.9), ("student", 0.8)):
         parser.add_argument(
-            f"--{name}-temperature", type=float, nargs="+", default=[default], help="one, or lowest and highest"
+            f"--{name}-temperature",
+            type=float,
+            nargs="+",
+            default=[default],
+            help="one, lowest and highest, or three and more to choose from; 0: greedy",
         )
+    parser.add_argument(
+        "--question-temperature", type=float, nargs="+", help="rows: of the users' turns, if not as the assistant's"
+    )
     parser.add_argument("--min-p", type=float, default=0.0, help="drop tokens below this share of the likeliest")
     parser.add_argument("--prompts", type=Path, help="answers, preferences: JSON lines of prompts; none: sampled")
     parser.add_argument("--longest-prompt", type=int, default=256, help="tokens of a sampled prompt")
     student = parser.add_mutually_exclusive_group()
-    student.add_argument("--student", help="preferences: a variant of the bundle")
+    student.add_argument("--student", help="preferences: a variant; rows: the variant that writes them")
     student.add_argument("--student-run", type=Path, help="preferences: a run directory, its last mixers")
     parser.add_argument("--codec", choices=("f32", "q8_0", "q4_0"), default="f32", help="for --student-run")
 
@@ -94,15 +101,23 @@ def _make(options: argparse.Namespace, bundle: Bundle, chat: ChatFormat) -> dict
     teacher = for_sampling(load_teacher(bundle), device)
     size = (options.rows, options.length, options.batch, options.seed)
     sampling = {
-        name: Sampling(_range(getattr(options, f"{name}_temperature"), name), options.min_p)
+        name: _sampling(getattr(options, f"{name}_temperature"), name, options.min_p)
         for name in ("text", "chat", "prompt", "student")
     }
     if options.kind == "rows":
         openings = [] if options.text_openings is None else read_openings(options.text_openings, chat, options.seed)
+        asked = options.question_temperature
         request = RowsRequest(
-            *size, options.text_share, sampling["text"], sampling["chat"], tuple(openings), options.opened_share
+            *size,
+            options.text_share,
+            sampling["text"],
+            sampling["chat"],
+            None if asked is None else _sampling(asked, "question", 0.0),
+            tuple(openings),
+            options.opened_share,
         )
-        return generate_rows(teacher, chat, options.out, request)
+        writer = teacher if options.student is None else for_sampling(load_variant(bundle, options.student), device)
+        return generate_rows(writer, chat, options.out, request)
     if options.kind == "stories":
         return {"stories": generate_stories(teacher, chat.tokenizer, options.out, *size)}
     drawn = (sampling["prompt"], sampling["chat"], sampling["student"])
@@ -138,6 +153,7 @@ def _settings(options: argparse.Namespace, bundle: Bundle) -> dict[str, Any]:
     names = ["kind", "rows", "length", "batch", "seed", "min_p", "text_temperature", "chat_temperature"]
     if options.kind == "rows":
         names += ["text_share", "opened_share"]
+        names += [name for name in ("question_temperature", "student") if getattr(options, name) is not None]
     elif options.kind != "stories":
         names += ["longest_prompt", "prompt_temperature"]
     if options.kind == "preferences":
@@ -162,8 +178,11 @@ def _digest(bundle: Bundle, tensors: Mapping[str, TensorEntry]) -> str:
     return recipe_key({entry.file: bundle.manifest.files[entry.file].sha256 for entry in tensors.values()})
 
 
-def _range(values: list[float], name: str) -> tuple[float, float]:
+def _sampling(values: list[float], name: str, min_p: float) -> Sampling:
+    """One temperature, a range, or three and more to choose from. Raises `usage`."""
     low, high = values[0], values[-1]
-    if len(values) > 2 or not 0 < low <= high:
-        raise MambascopeError("usage", f"--{name}-temperature {values} is no range.", "Give one or two, both above 0.")
-    return low, high
+    if min(values) < 0 or (len(values) == 2 and low > high):
+        raise MambascopeError(
+            "usage", f"--{name}-temperature {values} is no range.", "Give one, two that rise, or several; none below 0."
+        )
+    return Sampling((low, high), min_p, tuple(values) if len(values) > 2 else ())

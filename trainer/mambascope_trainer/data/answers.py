@@ -22,12 +22,16 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw: a row's temperature is uniform between the two, `min_p` as in Sampler."""
+    """How to draw: a row's temperature is uniform between the two, or one of `choices` if there are any; `min_p` as in
+    Sampler."""
 
     temperature: tuple[float, float] = (0.8, 0.8)
     min_p: float = 0.0
+    choices: tuple[float, ...] = ()
 
     def temperatures(self, count: int, random: Random) -> list[float]:
+        if self.choices:
+            return [random.choice(self.choices) for _ in range(count)]
         low, high = self.temperature
         return [random.uniform(low, high) for _ in range(count)]
 

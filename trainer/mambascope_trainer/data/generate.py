@@ -29,6 +29,7 @@ from .tokens import write_shard
 class RowsRequest:
     """What rows to sample: `rows` of `length` tokens, `batch` together, `text_share` of them plain text, others chats.
 
+    question: how the users' turns are drawn; none: as the assistant's.
     A share `opened_share` of the texts starts with one of `openings`, if there are any, the others with nothing.
     """
 
@@ -39,6 +40,7 @@ class RowsRequest:
     text_share: float = 0.35
     text: Sampling = field(default_factory=lambda: Sampling((0.9, 0.9)))
     chat: Sampling = field(default_factory=Sampling)
+    question: Sampling | None = None
     openings: tuple[list[int], ...] = ()
     opened_share: float = 1.0
 
@@ -58,8 +60,10 @@ def generate_rows(model: Llama, chat: ChatFormat, out: Path, request: RowsReques
         prompts = [_opening(request, chat, random) for _ in range(texts)]
         if texts < batch:  # a teacher without a chat template can still write texts
             prompts += [chat.opening] * (batch - texts)
-        temperatures = request.text.temperatures(texts, random) + request.chat.temperatures(batch - texts, random)
-        sampled = sampler.sample(prompts, temperatures).cpu().numpy()
+        plain = request.text.temperatures(texts, random)
+        temperatures = plain + request.chat.temperatures(batch - texts, random)
+        users = None if request.question is None else plain + request.question.temperatures(batch - texts, random)
+        sampled = sampler.sample(prompts, temperatures, users=users).cpu().numpy()
         kept = sampled[passing.keep(sampled)]
         if len(kept):
             write_shard(out, f"{request.seed:03d}-{number:03d}", kept)

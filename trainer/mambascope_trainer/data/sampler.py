@@ -52,7 +52,8 @@ class Sampler:
         self.states = [self._new_state(index) for index in range(len(model.layers))]
         self.rows = torch.zeros(batch, length + 1, dtype=torch.long, device=self.device)
         self.forced = torch.full_like(self.rows, -1)
-        self.temperature = torch.ones(batch, 1, device=self.device)
+        # Of users' turns and of the assistant's, as `role` counts them.
+        self.temperature = torch.ones(batch, 2, device=self.device)
         self.position = torch.zeros(1, dtype=torch.long, device=self.device)
         # The turn machine: whose turn it is (0 user, 1 assistant), which marker runs, how many of its tokens are left.
         self.role = torch.zeros(batch, dtype=torch.long, device=self.device)
@@ -83,11 +84,19 @@ class Sampler:
         shape = (self.batch, config.num_heads, config.state_size, config.head_dim)
         return window, torch.zeros(shape, device=self.device, dtype=torch.promote_types(weight.dtype, torch.float32))
 
-    def sample(self, prompts: list[list[int]], temperatures: list[float], stop: int | None = None) -> Tensor:
+    def sample(
+        self,
+        prompts: list[list[int]],
+        temperatures: list[float],
+        stop: int | None = None,
+        users: list[float] | None = None,
+    ) -> Tensor:
         """Rows (batch, length) of token ids. With `stop`, a row repeats that token once it has sampled it.
 
-        Raises ValueError if there is not one prompt and temperature a row, a temperature is not positive, a prompt is
-        empty or as long as a row, or the model's pattern is no longer the one that the sampler was made for.
+        A temperature of 0 takes the likeliest token. `users`: temperatures of the users' turns in rows with markers;
+        none: those of the assistant's. Raises ValueError if there is not one prompt and temperature a row, a temperature is
+        negative, a prompt is empty or as long as a row, or the model's pattern is no longer the one that the sampler
+        was made for.
         """
         if self.model.pattern != self.pattern:
             raise ValueError("the model's pattern has changed: make another sampler")
@@ -95,14 +104,15 @@ class Sampler:
             raise ValueError(f"expected {self.batch} prompts and temperatures")
         if not 0 < min(map(len, prompts)) <= max(map(len, prompts)) < self.length:
             raise ValueError(f"a prompt is empty, or as long as the rows ({self.length} tokens)")
-        if min(temperatures) <= 0:
-            raise ValueError("temperatures must be positive")
+        if min([*temperatures, *(users or [])]) < 0 or len(users or temperatures) != self.batch:
+            raise ValueError("temperatures must be 0 or positive, one a row")
         forced = torch.full((self.batch, self.length + 1), -1, dtype=torch.long)
         for row, prompt in enumerate(prompts):
             forced[row, : len(prompt)] = torch.tensor(prompt)
         self.forced.copy_(forced)
         self.rows[:, 0] = self.forced[:, 0]
-        self.temperature[:, 0] = torch.tensor(temperatures)
+        self.temperature[:, 0] = torch.tensor(users or temperatures)
+        self.temperature[:, 1] = torch.tensor(temperatures)
         if self.seen is not None:
             self.seen.zero_()
         for state in (self.role, self.marker, self.left, self.done):
@@ -181,15 +191,17 @@ class Sampler:
     def _step(self, context: int) -> None:
         """Feed the token at `position`, choose the one after it, move on."""
         current = self.rows.gather(1, self.position.expand(self.batch, 1))
-        logits = self._logits(current[:, 0], context) / self.temperature
+        logits = self._logits(current[:, 0], context)
         if self.seen is not None and self.penalised is not None:
             sampled = self.forced.gather(1, self.position.expand(self.batch, 1)) < 0  # not the prompt's
             self.seen.scatter_(1, current, sampled | self.seen.gather(1, current))
             lowered = torch.where(logits > 0, logits / REPETITION_PENALTY, logits * REPETITION_PENALTY)
             logits = torch.where(self.seen & self.penalised, lowered, logits)
-        # Exponential race: argmax of p / Exp(1) draws from p.
-        noise = torch.empty_like(logits).exponential_()
-        probabilities = logits.softmax(dim=-1)
+        temperature = self.temperature.gather(1, self.role[:, None])
+        greedy = temperature == 0
+        # Exponential race: argmax of p / Exp(1) draws from p; without noise it is the likeliest.
+        noise = torch.empty_like(logits).exponential_().masked_fill_(greedy, 1.0)
+        probabilities = (logits / temperature.masked_fill(greedy, 1.0)).softmax(dim=-1)
         if self.min_p:
             least = self.min_p * probabilities.amax(dim=-1, keepdim=True)
             probabilities = probabilities.where(probabilities >= least, 0.0)
