@@ -3,11 +3,10 @@
  * page's sessions: every ratio that a family ships, every draft, every K from 1 to 8.
  * Options: `targets=a,b`, `drafts=x,y`, `prompts=N`, `tokens=N`; `full` tries each K on each prompt, `cycle-K` one K a prompt in turn (without either: `full`
  * for vocabularies under 16384 tokens); `jobs=N` processes of one thread each; `out=FILE` keeps what was found, so that a run that was ended goes on
- * where it stopped; `fresh` forgets it. The entries are merged into `results/speculative.json`, or written to the file that MAMBASCOPE_BENCH_OUT names;
- * `merge=FILE` only merges such a file.
+ * where it stopped; `fresh` forgets it. The entries are merged into `results/speculative.json`, or written to the file that MAMBASCOPE_BENCH_OUT names.
  */
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { DraftChoice } from "@/lib/inference/speculative/types";
 import { MAX_DRAFTED } from "@/lib/inference/speculative/types";
@@ -17,7 +16,7 @@ import { homeFolder } from "../lib/paths.mjs";
 import { openFamily } from "./exactness-family";
 import { type Cell, Findings, type Outcome } from "./exactness-findings";
 import { runJobs } from "./jobs";
-import { mergeResults, origin, type ResultEntry } from "./results";
+import { mergeResults, origin } from "./results";
 
 /** Part of a vocabulary that a draft guesses among, as in the page's benchmark. */
 const SHORTLIST = 4096;
@@ -36,12 +35,7 @@ export type Task = {
 export async function main(options: string[]): Promise<number> {
   const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
   const listed = (name: string): string[] | undefined => option(name)?.split(",");
-  const command = `node scripts/bench/main.mjs exactness ${options.filter((given) => !/^(out|jobs|merge)=|^fresh$/.test(given)).join(" ")}`.trim();
-  const given = option("merge");
-  if (given) {
-    say(`Wrote ${await mergeResults("speculative", JSON.parse(await readFile(given, "utf8")) as ResultEntry[])}`);
-    return 0;
-  }
+  const command = `node scripts/bench/main.mjs exactness ${options.filter((given) => !/^(out|jobs)=|^fresh$/.test(given)).join(" ")}`.trim();
   const family = options.find((name) => !name.includes("=") && !["full", "cycle-K", "fresh"].includes(name)) ?? "stories";
   const { bundle, inputs } = openFamily(family);
   const { manifest } = bundle;

@@ -1,4 +1,4 @@
-/** The benchmarks: `node scripts/bench/main.mjs parity|speed|speed-gpu|explore|speculative|speculative-gpu|exactness|runs|reliability [what …]`; see the named file for what it measures. */
+/** The benchmarks: `node scripts/bench/main.mjs parity|speed|speed-gpu|explore|speculative|speculative-gpu|exactness|runs|reliability|merge [what …]`; see the named file for what it measures. */
 import path from "node:path";
 import { runnerImport } from "vite";
 import { say } from "../lib/console.mjs";
@@ -7,7 +7,7 @@ import { ensureVenv, installRequirements } from "../lib/python.mjs";
 import { keepingNodeEnv } from "./node-env.mjs";
 
 const [name = "", ...options] = process.argv.slice(2);
-const benchmarks = ["parity", "speed", "speed-gpu", "explore", "speculative", "speculative-gpu", "exactness", "runs", "reliability"];
+const benchmarks = ["parity", "speed", "speed-gpu", "explore", "speculative", "speculative-gpu", "exactness", "runs", "reliability", "merge"];
 if (![...benchmarks, "exactness-worker"].includes(name)) {
   say(`Name a benchmark: ${benchmarks.join(", ")}.`);
   process.exitCode = 2;
