@@ -34,7 +34,8 @@ def rows(tmp_path: Path) -> Path:
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return document.get("result", document.get("error"))
+    found: dict[str, Any] = document["result" if "result" in document else "error"]
+    return found
 
 
 def test_tokens_are_ranked_by_their_count(family: Path, rows: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,9 +94,9 @@ class Sampler:
         """Rows (batch, length) of token ids. With `stop`, a row repeats that token once it has sampled it.
 
         A temperature of 0 takes the likeliest token. `users`: temperatures of the users' turns in rows with markers;
-        none: those of the assistant's. Raises ValueError if there is not one prompt and temperature a row, a temperature is
-        negative, a prompt is empty or as long as a row, or the model's pattern is no longer the one that the sampler
-        was made for.
+        none: those of the assistant's. Raises ValueError if there is not one prompt and temperature a row, a
+        temperature is negative, a prompt is empty or as long as a row, or the model's pattern is no longer the one
+        that the sampler was made for.
         """
         if self.model.pattern != self.pattern:
             raise ValueError("the model's pattern has changed: make another sampler")

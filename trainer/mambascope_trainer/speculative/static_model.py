@@ -136,7 +136,7 @@ class StaticModel:
         state.values.index_copy_(2, rows, attention.v_proj(u).view(split).transpose(1, 2))
         # Two products a group of queries, which share the read of their keys: one path whatever the number of tokens.
         grouped = q.reshape(1, groups, -1, size)
-        scores = (grouped @ state.keys.transpose(2, 3)).unflatten(2, (-1, length))
+        scores = torch.unflatten(grouped @ state.keys.transpose(2, 3), 2, (-1, length))
         wide = scores.to(torch.promote_types(scores.dtype, torch.float32)) * size**-0.5
         weights = wide.masked_fill(~seen, float("-inf")).softmax(dim=-1).to(q.dtype)
         y = (weights.flatten(2, 3) @ state.values).view(1, -1, length, size)
