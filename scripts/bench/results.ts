@@ -69,7 +69,7 @@ async function existing(name: string): Promise<Results | null> {
 }
 
 /** Those of `entries` that none of `others` replaces: numbers of `of` are measured, the rest says what the entry is about. */
-function without(entries: readonly ResultEntry[], others: readonly ResultEntry[]): ResultEntry[] {
+export function without(entries: readonly ResultEntry[], others: readonly ResultEntry[]): ResultEntry[] {
   const about = ({ metric, of }: ResultEntry): string => JSON.stringify([metric, ...Object.entries(of).filter(([, value]) => typeof value === "string").map(String).sort()]);
   const replaced = new Set(others.map(about));
   return entries.filter((entry) => !replaced.has(about(entry)));
