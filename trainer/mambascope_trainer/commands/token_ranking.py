@@ -19,9 +19,7 @@ from ..errors import MambascopeError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, nargs="+", required=True, help="the family's folders")
-    parser.add_argument(
-        "--rows", type=Path, nargs="+", required=True, help="data folders, as train reads them"
-    )
+    parser.add_argument("--rows", type=Path, nargs="+", required=True, help="data folders, as train reads them")
     parser.add_argument("--count", type=int, default=16384, help="tokens to rank")
     parser.add_argument("--out", type=Path, help="folder of the manifest that is to have it (default: the bundle's)")
 
