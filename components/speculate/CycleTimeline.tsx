@@ -49,11 +49,11 @@ export function CycleTimeline({ cycles, selected, onSelect, name, following }: C
     <ChartFrame
       title="Cycles"
       unit="measured milliseconds"
-      description="A cycle drafts K tokens, has the target read them in one pass, and reads the decision back. Filled dots stand, the ring fell, small dots were not decided."
+      description="A cycle drafts K tokens, has the target read them in one pass, and reads the decision back; on a GPU both go at once, and draft is then the time to submit it. Filled dots stand, the ring fell, small dots were not decided."
       name={name}
       table={{
-        columns: ["cycle", "drafts", "accepted", "draft, ms", "verify, ms", "read back, ms", "other, ms", "text"],
-        rows: cycles.map(({ index, drafts, accepted, timings, tokens }) => [index + 1, drafts.length, accepted, timings.draftMs, timings.verifyMs, timings.readbackMs, timings.otherMs, tokens.map(({ text }) => text).join("")]),
+        columns: ["cycle", "drafts", "accepted", "draft, ms", "verify, ms", "read back, ms", "other, ms", "read-backs", "text"],
+        rows: cycles.map(({ index, drafts, accepted, timings, readBacks, tokens }) => [index + 1, drafts.length, accepted, timings.draftMs, timings.verifyMs, timings.readbackMs, timings.otherMs, readBacks, tokens.map(({ text }) => text).join("")]),
       }}
       legend={lanes.map(({ label, colour }) => ({ label, colour, mark: "square" as const }))}
       empty={cycles.length === 0 ? "The cycles of a run appear here." : undefined}

@@ -77,6 +77,7 @@ it("what is kept of a measured point can be stored and read", () => {
     acceptedLengths: [2, 1, 2],
     tokensPerCycle: 2,
     tokensPerSecond: 20,
+    readBacks: 15,
     timings: { draftMs: 1, verifyMs: 2, readbackMs: 0, otherMs: 0 },
   };
   const kept = keepPoint({ K: 2, prompt: 0, kind: null, tokens: 11, plainTokensPerSecond: 10, tokensPerSecond: 20, speedup: 2, exact: true, totals });

@@ -7,7 +7,7 @@ import type { ExternalData } from "./wasm-module";
  * Mountable files by name. Each expands its weights on the one read that session creation makes, so that no more than one expanded
  * matrix is ever held beside the heap.
  */
-export function lazyFiles(plan: GraphPlan, expand: (initialiser: Initialiser) => Uint8Array): Map<string, ExternalData> {
+export function lazyFiles(plan: Pick<GraphPlan, "initialisers">, expand: (initialiser: Initialiser) => Uint8Array): Map<string, ExternalData> {
   const files = new Map<string, ExternalData>();
   for (const initialiser of plan.initialisers) {
     if (isInline(initialiser)) continue;

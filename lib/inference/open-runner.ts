@@ -4,6 +4,7 @@ import { parsePattern } from "@/lib/hybrid/pattern";
 import { buildGraph } from "@/lib/onnx/build";
 import { createExpander, type StoredTensor } from "@/lib/onnx/expand";
 import type { GraphPlan, Initialiser } from "@/lib/onnx/plan";
+import { buildUnrolled } from "@/lib/onnx/unroll";
 import { requiredTensors } from "@/lib/hybrid/tensors";
 import { openWeightCache } from "@/lib/weights/cache";
 import { fetchManifest, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
@@ -12,6 +13,7 @@ import { lazyFiles } from "./external-files";
 import type { LoadHooks } from "./model";
 import type { RollbackRunner } from "./runner";
 import { WasmRunner } from "./wasm-runner";
+import { WebGpuChain } from "./webgpu-chain";
 import { WebGpuRunner } from "./webgpu-runner";
 
 export type BundleRequest = {
@@ -48,6 +50,8 @@ export type RunnerOptions = {
   readonly span?: number;
   /** Logits of these tokens only, in this order. */
   readonly headTokens?: Uint32Array | undefined;
+  /** The target of a chain: gives greedy choices without their logits. */
+  readonly choices?: boolean;
 };
 
 /** A runner of `config`, whose tensors the bundle holds, and what expanding its weights took. */
@@ -56,10 +60,10 @@ export async function openRunner(
   config: HybridConfig,
   options: RunnerOptions,
   hooks: Pick<LoadHooks, "runtimes" | "signal" | "onProgress" | "onLost">,
-): Promise<{ runner: RollbackRunner; expandMs: number }> {
-  const { provider, precision: format, contextLength, allLogits = false, span, headTokens } = options;
+): Promise<{ runner: RollbackRunner; plan: GraphPlan; expandMs: number }> {
+  const { provider, precision: format, contextLength, allLogits = false, span, headTokens, choices = false } = options;
   const rollback = span !== undefined;
-  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, headTokens });
+  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, headTokens, choices });
   const progress = (message: string, done: number): void => hooks.onProgress?.({ phase: "expand", message, done, total: plan.weightBytes, unit: "bytes" });
   progress("Reading the weights", 0);
   const started = performance.now();
@@ -79,7 +83,23 @@ export async function openRunner(
   const vocabularySize = headTokens?.length ?? config.architecture.vocab_size;
   const runner = await createRunner(plan, { ...options, allLogits, vocabularySize }, hooks, timed);
   tensors.clear(); // the session holds its own copies
-  return { runner, expandMs };
+  return { runner, plan, expandMs };
+}
+
+/** The draft of a chain: what its runner was opened with, and its plan. */
+export type OpenedDraft = { readonly bundle: LoadedBundle; readonly config: HybridConfig; readonly options: RunnerOptions; readonly plan: GraphPlan; readonly runner: RollbackRunner };
+
+/** Both as a chain, whose graphs are built from the draft's bundle when they are needed; null where they do not run on WebGPU. The target must have been opened with `choices`. */
+export function openChain(target: RollbackRunner, { bundle, config, options, plan: single, runner }: OpenedDraft): WebGpuChain | null {
+  if (!(target instanceof WebGpuRunner) || !(runner instanceof WebGpuRunner)) return null;
+  const { precision: format, provider, contextLength, headTokens } = options;
+  return new WebGpuChain(target, runner, {
+    unroll: async (steps) => {
+      const tensors = await readTensors(bundle, config);
+      const plan = buildUnrolled(bundle.manifest, config, single, { format, provider, contextLength, headTokens }, steps);
+      return { plan, expand: createExpander((name) => tensors.get(name) ?? missing(name)) };
+    },
+  });
 }
 
 async function readTensors({ manifest, tensor }: LoadedBundle, config: HybridConfig): Promise<Map<string, StoredTensor>> {

@@ -52,6 +52,35 @@ export type RollbackMemory = {
   readonly statePerTokenBytes: number;
 };
 
+/** What a cycle of a chain gave: greedy drafts, and the target's own choice after each place. */
+export type ChainedCycle = {
+  readonly drafts: readonly number[];
+  /** The draft's probability of each. */
+  readonly probabilities: readonly number[];
+  /** The target's greedy choice behind the last token, and behind each draft: one more than there are drafts. */
+  readonly choices: readonly number[];
+  /** The target's logits in those places, if they were asked for. */
+  readonly logits: Float32Array | null;
+  /** What was submitted together cannot be told apart on the device: draftMs is the time to submit the draft, verifyMs goes on until the device has computed both. */
+  readonly timings: { readonly draftMs: number; readonly verifyMs: number; readonly readbackMs: number };
+  readonly readbackBytes: number;
+};
+
+/** A draft and a target on one device, whose greedy cycles need a single read-back. */
+export interface Chain {
+  /** Bytes of the weights that its graphs hold, beside the runners' own. */
+  readonly weightBytes: number;
+  has(steps: number): boolean;
+  /** Loads the graph of so many draft steps, 1 to 8, if it is not there. Each holds the draft's weights once more. */
+  prepare(steps: number): Promise<void>;
+  /**
+   * Reads `news` in the draft, has it choose `steps` tokens, and reads the last of `news` and those tokens in the target, whose state ends before it.
+   * All of it is tentative in both: in the draft all but the last token. Logits: whether the target's are to be read too.
+   */
+  cycle(news: readonly number[], steps: number, logits: boolean): Promise<ChainedCycle>;
+  dispose(): Promise<void>;
+}
+
 /** A runner whose last tokens can be taken back, whatever its layers: attention by length, recurrent states by replay. */
 export interface RollbackRunner extends Runner {
   /** Most tokens that can be tentative at a time. */

@@ -2,6 +2,7 @@
 import type * as Ort from "onnxruntime-web/webgpu";
 import { isInline } from "@/lib/onnx/graph-writer";
 import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { stepLengths } from "@/lib/onnx/unroll";
 import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
 import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { PassKind } from "./wasm-rollback";
@@ -38,6 +39,9 @@ type Slot = {
 };
 
 const FOR_GOOD: PassKind = { tentative: false, more: false };
+const ONE_PASS: PassKind = { tentative: true, more: false };
+
+type Tensors = Record<string, Ort.Tensor>;
 
 export class WebGpuRunner implements RollbackRunner {
   position = 0;
@@ -55,9 +59,9 @@ export class WebGpuRunner implements RollbackRunner {
   private readonly slots: Slot[];
 
   private constructor(
-    private readonly ort: typeof Ort,
+    readonly ort: typeof Ort,
     private readonly session: Ort.InferenceSession,
-    private readonly device: GPUDevice,
+    readonly device: GPUDevice,
     private readonly options: WebGpuRunnerOptions,
   ) {
     this.contextLength = options.contextLength;
@@ -79,18 +83,8 @@ export class WebGpuRunner implements RollbackRunner {
   }
 
   static async create(ort: typeof Ort, options: WebGpuRunnerOptions): Promise<WebGpuRunner> {
-    const { plan, expand } = options;
-    const outputs = Object.fromEntries(plan.outputs.map(({ name }) => [name, "gpu-buffer" as const]));
-    try {
-      const session = await ort.InferenceSession.create(plan.model, {
-        executionProviders: [{ name: "webgpu" }],
-        externalData: plan.initialisers.filter((initialiser) => !isInline(initialiser)).map((initialiser) => ({ path: initialiser.name, data: expand(initialiser) })),
-        preferredOutputLocation: outputs,
-      });
-      return new WebGpuRunner(ort, session, await ort.env.webgpu.device, options);
-    } catch (error) {
-      throw translate(error);
-    }
+    const session = await createSession(ort, options.plan, options.expand);
+    return new WebGpuRunner(ort, session, await ort.env.webgpu.device, options);
   }
 
   async forward(tokens: readonly number[]): Promise<Float32Array> {
@@ -113,40 +107,95 @@ export class WebGpuRunner implements RollbackRunner {
 
   /** Reads tokens; a graph that takes tokens back gives the logits after the last `rows` of them. */
   private async pass(tokens: readonly number[], rows: number, kind: PassKind): Promise<Float32Array> {
-    if (this.lost) throw this.lost;
-    const { ort, options } = this;
-    const count = tokens.length;
-    const total = this.position + count;
-    this.reserveCache(total);
-    const recurrent = this.rollback?.bind(count, kind);
-    const feeds: Record<string, Ort.Tensor> = { [INPUT_IDS]: new ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, count]), ...recurrent?.feeds };
-    if (recurrent) feeds[LOGIT_ROWS] = new ort.Tensor("int64", BigInt64Array.from({ length: rows }, (_, row) => BigInt(count - rows + row)), [rows]);
-    if (options.plan.attentionLengths) {
-      feeds[SEQLENS_K] = new ort.Tensor("int32", Int32Array.of(total - 1), [1]);
-      feeds[TOTAL_SEQUENCE_LENGTH] = new ort.Tensor("int32", Int32Array.of(total), []);
-    }
-    const fetches: Record<string, Ort.Tensor | null> = { [LOGITS]: null, ...recurrent?.fetches };
-    for (const { state, current, next } of this.slots) {
-      if (!current || !next) throw new Error(`No buffer for ${state.input}.`);
-      const dims = shapeOf(state, this.capacity);
-      feeds[state.input] = ort.Tensor.fromGpuBuffer(current, { dataType: "float32", dims });
-      fetches[state.output] = ort.Tensor.fromGpuBuffer(next, { dataType: "float32", dims });
-    }
-    let logits: Float32Array;
-    try {
-      const { [LOGITS]: output } = await this.session.run(feeds, fetches);
-      recurrent?.done();
+    const ids = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+    return this.guard(async () => {
+      const { [LOGITS]: output } = await this.submit(this.session, tokens.length, kind, { ...this.passFeeds(tokens.length, rows), [INPUT_IDS]: ids }, { [LOGITS]: null });
       // Tells the device's time from that of the way back; a moment's detour that only verifying takes.
       if (kind.tentative && !kind.more) await this.device.queue.onSubmittedWorkDone();
       const began = performance.now();
-      logits = (await output?.getData(true)) as Float32Array;
+      const logits = (await output?.getData(true)) as Float32Array;
       this.readbackMs = performance.now() - began;
+      return logits;
+    });
+  }
+
+  /** Logits a row. */
+  get width(): number {
+    return Number(this.options.plan.outputs.find(({ name }) => name === LOGITS)?.shape.at(-1));
+  }
+
+  /** What a pass over `count` tokens takes besides ids and states: the last `rows` positions, and the attention's lengths. */
+  private passFeeds(count: number, rows: number): Tensors {
+    const { ort } = this;
+    const total = this.position + count;
+    const feeds: Tensors = {};
+    if (this.rollback) feeds[LOGIT_ROWS] = new ort.Tensor("int64", BigInt64Array.from({ length: rows }, (_, row) => BigInt(count - rows + row)), [rows]);
+    return this.options.plan.attentionLengths ? { ...feeds, ...this.lengths(total, SEQLENS_K, TOTAL_SEQUENCE_LENGTH) } : feeds;
+  }
+
+  private lengths(total: number, seqlens: string, all: string): Tensors {
+    return { [seqlens]: new this.ort.Tensor("int32", Int32Array.of(total - 1), [1]), [all]: new this.ort.Tensor("int32", Int32Array.of(total), []) };
+  }
+
+  /**
+   * Submits a pass over `count` tokens whose ids are on the device, which may be taken back, and reads nothing: the outputs named in `fetches` are
+   * in the buffers given there. Logits are those after each token.
+   */
+  async verifyOnDevice(ids: GPUBuffer, count: number, fetches: Tensors): Promise<void> {
+    await this.tentatively(count, () => {
+      const tensor = this.ort.Tensor.fromGpuBuffer(ids, { dataType: "int64", dims: [1, count] });
+      return this.submit(this.session, count, ONE_PASS, { ...this.passFeeds(count, count), [INPUT_IDS]: tensor }, fetches);
+    });
+  }
+
+  /**
+   * Submits the steps of an unrolled graph of this model over this model's state: it reads `tokens`, which may be taken back, and then all that
+   * it chooses but the last. Nothing is read; `fetches` as for `verifyOnDevice`.
+   */
+  async draftOnDevice(session: Ort.InferenceSession, steps: number, tokens: readonly number[], fetches: Tensors): Promise<void> {
+    const count = tokens.length + steps - 1;
+    await this.tentatively(count, () => {
+      const feeds: Tensors = { [INPUT_IDS]: new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]) };
+      for (let step = 1; step <= steps && this.options.plan.attentionLengths; step++) {
+        const { seqlens, total } = stepLengths(step);
+        Object.assign(feeds, this.lengths(this.position + tokens.length + step - 1, seqlens, total));
+      }
+      return this.submit(session, count, ONE_PASS, feeds, fetches);
+    });
+  }
+
+  private async tentatively(count: number, submit: () => Promise<unknown>): Promise<void> {
+    if (this.tentative > 0 || count > this.span) throw new Error(`${count} tentative tokens behind ${this.tentative}; the span is ${this.span}.`);
+    await this.guard(submit);
+    this.tentative = count;
+  }
+
+  private async guard<T>(work: () => Promise<T>): Promise<T> {
+    if (this.lost) throw this.lost;
+    try {
+      return await work();
     } catch (error) {
       throw this.lost ?? translate(error);
     }
+  }
+
+  /** Runs a graph over `count` tokens on this runner's state, which it moves on. */
+  private async submit(session: Ort.InferenceSession, count: number, kind: PassKind, feeds: Tensors, fetches: Record<string, Ort.Tensor | null>): Promise<Readonly<Record<string, Ort.Tensor>>> {
+    this.reserveCache(this.position + count);
+    const recurrent = this.rollback?.bind(count, kind);
+    const inputs: Tensors = { ...feeds, ...recurrent?.feeds };
+    const outputs: Record<string, Ort.Tensor | null> = { ...fetches, ...recurrent?.fetches };
+    for (const { state, current, next } of this.slots) {
+      if (!current || !next) throw new Error(`No buffer for ${state.input}.`);
+      const dims = shapeOf(state, this.capacity);
+      inputs[state.input] = this.ort.Tensor.fromGpuBuffer(current, { dataType: "float32", dims });
+      outputs[state.output] = this.ort.Tensor.fromGpuBuffer(next, { dataType: "float32", dims });
+    }
+    const results = await session.run(inputs, outputs);
+    recurrent?.done();
     for (const slot of this.slots) [slot.current, slot.next] = [slot.next, slot.current];
-    this.position = total;
-    return logits;
+    this.position += count;
+    return results;
   }
 
   /**
@@ -154,7 +203,7 @@ export class WebGpuRunner implements RollbackRunner {
    * this very device: where they disagree, short ones are used from then on.
    */
   async warmUp(): Promise<void> {
-    const width = Number(this.options.plan.outputs.find(({ name }) => name === LOGITS)?.shape.at(-1));
+    const { width } = this;
     const tokens = Array.from({ length: 48 }, (_, index) => (index * 7919 + 1) % width);
     const read = async (sizes: readonly number[]): Promise<Float32Array> => {
       this.reset();
@@ -274,6 +323,19 @@ const isCache = ({ kind }: StateTensor): boolean => kind === "key" || kind === "
 const shapeOf = (state: StateTensor, past: number): number[] => state.shape.map((size) => (typeof size === "number" ? size : past));
 const sizeOf = (state: StateTensor, past: number): number =>
   shapeOf(state, past).reduce((product, size) => product * size, BYTES_PER_ELEMENT.float32);
+
+/** A session of a plan whose outputs stay on the device. Throws RuntimeError, OutOfMemoryError and DeviceLostError. */
+export async function createSession(ort: typeof Ort, { model, outputs, initialisers }: Pick<GraphPlan, "model" | "outputs" | "initialisers">, expand: (initialiser: Initialiser) => Uint8Array): Promise<Ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(model, {
+      executionProviders: [{ name: "webgpu" }],
+      externalData: initialisers.filter((initialiser) => !isInline(initialiser)).map((initialiser) => ({ path: initialiser.name, data: expand(initialiser) })),
+      preferredOutputLocation: Object.fromEntries(outputs.map(({ name }) => [name, "gpu-buffer" as const])),
+    });
+  } catch (error) {
+    throw translate(error);
+  }
+}
 
 /** A runtime's error as one of ours. */
 export function translate(error: unknown): unknown {

@@ -6,7 +6,7 @@ import { attentionMixer } from "./attention";
 import { CONTRIB, GraphWriter } from "./graph-writer";
 import { chooseRows, embedding, linear, type Matrix, type MatrixFormat } from "./linear";
 import { mamba2Mixer, silu } from "./mamba2";
-import { type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
+import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
 
 /** What will run the graph: the two have different kernels behind the same operators. */
 export type Provider = "webgpu" | "wasm";
@@ -20,6 +20,8 @@ export type BuildOptions = {
   readonly rollback?: boolean;
   /** Logits of these tokens only, in this order: a cheap head for a draft. */
   readonly headTokens?: Uint32Array | undefined;
+  /** Besides logits their greatest, in segments (see CHOICE_COLUMNS), so that a greedy choice needs no more than these from the device. */
+  readonly choices?: boolean;
   /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
   readonly contextLength?: number;
 };
@@ -31,9 +33,32 @@ export const EMBEDDING = "model.embed_tokens.weight";
 
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
+  const writer = new GraphWriter();
+  const { state, rollback, attentionLengths } = decoder(writer, manifest, config, options);
+  // The runtime repacks each weight into a new place a little larger than the old. With the greatest weight first, the place that it
+  // frees takes the others; with it last, nearly each of them takes new memory (890 MB of heap instead of 712, for 570 MB of weights).
+  writer.lastNodeFirst();
+  if (options.choices) segmentChoices(writer, options.headTokens?.length ?? config.architecture.vocab_size);
+
+  return {
+    model: writer.serialise(),
+    inputs: writer.inputs,
+    outputs: writer.outputs,
+    state,
+    rollback,
+    attentionLengths,
+    initialisers: writer.weights,
+    weightBytes: writer.weights.reduce((sum, { bytes }) => sum + bytes, 0),
+    nodeCount: writer.nodeCount,
+  };
+}
+
+type Decoder = Pick<GraphPlan, "state" | "rollback" | "attentionLengths">;
+
+/** Adds the whole model, from ids to logits. */
+export function decoder(writer: GraphWriter, manifest: Manifest, config: HybridConfig, options: BuildOptions): Decoder {
   const { architecture } = config;
   const { format, provider, rollback = false, headTokens } = options;
-  const writer = new GraphWriter();
   const matrix = matrixLookup(manifest, config);
   const contextLength = options.contextLength ?? architecture.max_position_embeddings;
   const layers = resolveLayers(config, manifest.mixer_sets);
@@ -75,21 +100,16 @@ export function buildGraph(manifest: Manifest, config: HybridConfig, options: Bu
   else if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
   const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
   linear(writer, format, normed, headTokens ? chooseRows(head, headTokens) : head, LOGITS);
-  // The runtime repacks each weight into a new place a little larger than the old. With the greatest weight first, the place that it
-  // frees takes the others; with it last, nearly each of them takes new memory (890 MB of heap instead of 712, for 570 MB of weights).
-  writer.lastNodeFirst();
+  return { state, rollback: rollback ? replayed : null, attentionLengths };
+}
 
-  return {
-    model: writer.serialise(),
-    inputs: writer.inputs,
-    outputs: writer.outputs,
-    state,
-    rollback: rollback ? replayed : null,
-    attentionLengths,
-    initialisers: writer.weights,
-    weightBytes: writer.weights.reduce((sum, { bytes }) => sum + bytes, 0),
-    nodeCount: writer.nodeCount,
-  };
+/** Each row's greatest logit in each segment, and its place there: both kernels go along a segment one by one, and over segments at once. */
+function segmentChoices(writer: GraphWriter, width: number): void {
+  const segment = choiceSegment(width);
+  const shape = [1, "rows", width / segment];
+  writer.node("Reshape", [LOGITS, writer.shape([1, -1, width / segment, segment])], ["logit_segments"]);
+  writer.node("ArgMax", ["logit_segments"], [writer.output(CHOICE_COLUMNS, "int64", shape)], { axis: -1, keepdims: 0 });
+  writer.node("ReduceMax", ["logit_segments", writer.shape([-1])], [writer.output(CHOICE_MAXIMA, "float32", shape)], { keepdims: 0 });
 }
 
 /** Matrices of one hybrid by name. */

@@ -76,7 +76,7 @@ export function mamba2Mixer(
 }
 
 /** The pass's own inputs, which it gives out for the next one to replay, by their names inside the mixer. */
-const passNames = (layer: number) => ({ xBC: `pass_window.${layer}`, B: `pass_key.${layer}`, value: `pass_value.${layer}`, decay: `pass_decay.${layer}` });
+export const passNames = (layer: number) => ({ xBC: `pass_window.${layer}`, B: `pass_key.${layer}`, value: `pass_value.${layer}`, decay: `pass_decay.${layer}` });
 
 /**
  * The recurrence over the kept tokens of the pass before, from the checkpoint. A token with value 0 and log decay 0 leaves the state as it
@@ -104,6 +104,9 @@ function replayNode(writer: GraphWriter, layer: number, { num_heads: H, num_kv_h
 export function silu(writer: GraphWriter, x: string, out: string): string {
   return writer.node("QuickGelu", [x], [out], { alpha: { float: 1 } }, CONTRIB);
 }
+
+/** The convolution's state behind a pass that can be taken back: as `present_conv`, inside the graph. */
+export const windowAfter = (layer: number): string => `model.layers.${layer}.mamba/window_after`;
 
 function convolution(
   writer: GraphWriter,
@@ -139,7 +142,7 @@ function convolution(
   const mixed = writer.node(
     "CausalConvWithState",
     [channelsFirst, weight, vector("conv1d.bias", [conv]), past],
-    [`${prefix}/convolved`, rollback ? `${prefix}/window_after` : state.output],
+    [`${prefix}/convolved`, rollback ? windowAfter(layer) : state.output],
     { activation: config.conv_activation === "silu" ? "silu" : "none" },
     CONTRIB,
   );

@@ -85,3 +85,17 @@ export const LOGITS = "logits";
 export const LOGIT_ROWS = "logit_rows";
 export const SEQLENS_K = "seqlens_k";
 export const TOTAL_SEQUENCE_LENGTH = "total_sequence_length";
+/**
+ * Of each row of logits, cut into segments of `choiceSegment` tokens: the greatest of each segment (1, rows, segments) and its place in the segment.
+ * The greatest of them all is the row's, and of equals the first is taken by both.
+ */
+export const CHOICE_MAXIMA = "choice_maxima";
+export const CHOICE_COLUMNS = "choice_columns";
+
+const LONGEST_SEGMENT = 256;
+
+/** Tokens a segment: the greatest divisor of the head's width that is not too long; the whole width if there is none to speak of. */
+export function choiceSegment(width: number): number {
+  for (let size = LONGEST_SEGMENT; size >= LONGEST_SEGMENT / 16; size--) if (width % size === 0) return size;
+  return width;
+}

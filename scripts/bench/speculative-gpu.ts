@@ -1,100 +1,170 @@
 /**
- * `node scripts/bench/main.mjs speculative-gpu`: speculative decoding on a GPU without a browser, for machines that have only Node; see
- * node-webgpu.mjs for the package that it needs. The same runners, session and sweep as in the page.
- * Options: families; `variant=`, `prompts=N`, `tokens=N`, `context=N`. Prints its entries, and writes them to the file that MAMBASCOPE_BENCH_OUT names.
+ * `node scripts/bench/main.mjs speculative-gpu [family …]`: speculative decoding on a GPU without a browser, for machines that have only Node; see
+ * node-webgpu.mjs for the package that it needs. The same runners and session as in the page, the drafts' steps both one by one and in one graph.
+ * Options: `variant=`, `drafts=a,b`, `prompts=N`, `tokens=N`, `context=N`, `minutes=N` (a draft's prompts end when its share of them is used up, after one
+ * at the earliest). Prints its entries; they are merged into `results/speculative.json`, or written to the file that MAMBASCOPE_BENCH_OUT names.
  */
 import { writeFile } from "node:fs/promises";
-import path from "node:path";
 import type * as Ort from "onnxruntime-web/webgpu";
 import type { HybridConfig } from "@/lib/hybrid/config";
 import { firstLayers } from "@/lib/inference/speculative/first-layers";
 import { LookupDrafter } from "@/lib/inference/speculative/lookup";
 import { ModelDrafter } from "@/lib/inference/speculative/model-drafter";
-import { SpeculativeSession } from "@/lib/inference/speculative/session";
-import { shortlistOf } from "@/lib/inference/speculative/shortlist";
-import { sweep } from "@/lib/inference/speculative/sweep";
-import { type DiskBundle, diskBundle } from "@/lib/inference/speculative/testing";
+import { type SpeculativeOptions, SpeculativeSession } from "@/lib/inference/speculative/session";
+import { DEFAULT_SHORTLIST, shortlistOf } from "@/lib/inference/speculative/shortlist";
+import { drain, summarise, type SweepRun } from "@/lib/inference/speculative/sweep";
 import { type DraftChoice, type Drafted, MAX_DRAFTED } from "@/lib/inference/speculative/types";
-import { Tokenizer } from "@/lib/inference/tokenizer";
+import { WebGpuChain } from "@/lib/inference/webgpu-chain";
 import { WebGpuRunner } from "@/lib/inference/webgpu-runner";
 import { buildGraph } from "@/lib/onnx/build";
 import { createExpander } from "@/lib/onnx/expand";
+import type { GraphPlan } from "@/lib/onnx/plan";
+import { buildUnrolled } from "@/lib/onnx/unroll";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
-import { homeFolder, root } from "../lib/paths.mjs";
-import { chatPrompts, storyPrompts } from "./prompts";
-import { Collected } from "./results";
+import { type Family, openFamily } from "./exactness-family";
+import { Collected, mergeResults, origin } from "./results";
 
-const LENGTHS: Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
+const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
+const small = (variant: string): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST });
 const drafts: Readonly<Record<string, Readonly<Record<string, DraftChoice>>>> = {
-  stories: { "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
-  "smollm2-135m-instruct": {
-    draft2: { kind: "model", variant: "draft2", shortlist: 8192 },
-    "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: 8192 },
-    lookup: { kind: "lookup" },
-  },
+  stories: { "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
+  "smollm2-135m-instruct": { draft2: small("draft2"), "draft2-attention": small("draft2-attention"), draft4: small("draft4"), lookup: { kind: "lookup" } },
 };
 
-export async function main(options: string[], ort: typeof Ort): Promise<number> {
-  const option = (name: string, otherwise: string): string => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1) ?? otherwise;
+type Steps = "stepwise" | "unrolled";
+type Amount = { readonly prompts: number; readonly tokens: number; readonly contextLength: number; readonly minutes: number; readonly gpu: string };
+type Run = SweepRun & { readonly K: Drafted; readonly steps: Steps };
+
+export async function main(options: string[], ort: typeof Ort, gpu: string): Promise<number> {
+  const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
   const families = Object.keys(drafts).filter((family) => options.includes(family) || !Object.keys(drafts).some((name) => options.includes(name)));
-  const [prompts, tokens, contextLength] = [Number(option("prompts", "20")), Number(option("tokens", "128")), Number(option("context", "1024"))];
+  const number = (name: string, otherwise: number): number => Number(option(name) ?? otherwise);
+  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 3), gpu };
   const collected = new Collected();
-  for (const family of families) {
-    const bundle = diskBundle(...[path.join(root, "public"), homeFolder()].map((parent) => path.join(parent, "models", family)));
-    await measure(ort, bundle, option("variant", "attn50"), { prompts, tokens, contextLength }, collected);
+  for (const name of families) {
+    const family = openFamily(name);
+    const known = Object.entries(drafts[name] ?? {}).filter(([draft, choice]) => (option("drafts")?.split(",").includes(draft) ?? true) && (choice.kind !== "model" || Object.hasOwn(family.bundle.manifest.variants, choice.variant ?? "")));
+    await new Bench(ort, family, option("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected).all(known);
   }
+  const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${options.join(" ")}`.trim(), gpu);
+  const entries = collected.entries.map((entry) => ({ ...entry, ...from }));
   const out = process.env.MAMBASCOPE_BENCH_OUT;
-  if (out) await writeFile(out, JSON.stringify(collected.entries, null, 2));
+  if (out) await writeFile(out, JSON.stringify(entries, null, 1));
+  else say(`Wrote ${await mergeResults("speculative", entries)}`);
   return 0;
 }
 
-type Amount = { readonly prompts: number; readonly tokens: number; readonly contextLength: number };
+class Bench {
+  private readonly config: HybridConfig;
+  private readonly inputs: readonly (readonly number[])[];
 
-async function measure(ort: typeof Ort, bundle: DiskBundle, variant: string, { prompts, tokens, contextLength }: Amount, collected: Collected): Promise<void> {
-  const { family } = bundle.manifest;
-  const tokenizer = tokenizerOf(bundle);
-  const runner = (config: HybridConfig, headTokens?: Uint32Array): Promise<WebGpuRunner> => {
-    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, headTokens });
-    return WebGpuRunner.create(ort, { plan, contextLength, allLogits: false, span: MAX_DRAFTED + 1, expand: createExpander((name) => bundle.stored(config, name)) });
-  };
-  const config = hybridConfigOf(bundle.manifest, variant);
-  say(`── ${family} ${variant}: compiling`);
-  const target = await runner(config);
-  await target.warmUp();
-  const session = new SpeculativeSession(target, new LookupDrafter());
-  await session.measure();
-  const all = tokenizer.hasChatTemplate ? chatPrompts : storyPrompts;
-  const inputs = all.slice(0, prompts).map(({ kind, text }) => ({ kind, tokens: tokenizer.hasChatTemplate ? tokenizer.encodeChat([{ role: "user", content: text }]) : tokenizer.encode(text) }));
-  for (const [draft, choice] of Object.entries(drafts[family] ?? {})) {
-    say(`── ${draft}`);
-    if (choice.kind !== "lookup") {
-      const small = choice.kind === "layers" ? firstLayers(config, choice.count) : hybridConfigOf(bundle.manifest, choice.variant ?? "");
-      const headTokens = await shortlistOf(bundle, choice.shortlist);
-      const draftRunner = await runner(small, headTokens);
-      await draftRunner.warmUp();
-      session.drafter = new ModelDrafter(draftRunner, headTokens);
-    } else session.drafter = new LookupDrafter();
-    const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
-    const common = { sampling: greedy, seed: 1, stopTokens: new Set<number>(), decode: (ids: readonly number[]) => tokenizer.decode(ids) };
-    await sweep(session, inputs.slice(0, 1), { ...common, maxTokens: 24, K: LENGTHS, baseline: "once" }); // compiles what each length needs
-    const { points, summaries } = await sweep(session, inputs, { ...common, maxTokens: tokens, K: LENGTHS, baseline: "each" });
-    for (const summary of summaries) {
-      const different = points.filter(({ K, exact }) => K === summary.K && exact !== true).length;
-      const of = { family, variant, draft, K: String(summary.K), provider: "webgpu", prompts: inputs.length, tokens, different, tokens_per_cycle: summary.tokensPerCycle, cost_ratio: summary.costRatio };
-      collected.add({ metric: "speculative.speedup", value: summary.speedup, unit: "x", of, peer: { name: "plain decoding, tokens/s", value: summary.plainTokensPerSecond } });
-      collected.add({ metric: "speculative.acceptance", value: summary.acceptance, unit: "share of drafts", of: { family, variant, draft, K: String(summary.K), provider: "webgpu" } });
-    }
-    await session.drafter.dispose();
+  constructor(
+    private readonly ort: typeof Ort,
+    private readonly family: Family,
+    private readonly variant: string,
+    private readonly amount: Amount,
+    private readonly collected: Collected,
+  ) {
+    this.config = hybridConfigOf(family.bundle.manifest, variant);
+    // Spread over the kinds, whatever the number: every third prompt, then those between.
+    const { inputs } = family;
+    this.inputs = [0, 1, 2].flatMap((first) => inputs.filter((_, index) => index % 3 === first)).slice(0, amount.prompts);
   }
-  await target.dispose();
+
+  async all(choices: readonly (readonly [string, DraftChoice])[]): Promise<void> {
+    say(`── ${this.config.family} ${this.variant}: compiling`);
+    const { runner: target } = await this.open(this.config, undefined, true);
+    await target.warmUp();
+    const session = new SpeculativeSession(target, new LookupDrafter());
+    await session.measure();
+    const ends = performance.now() + 60_000 * this.amount.minutes;
+    for (const [index, [draft, choice]] of choices.entries()) {
+      say(`── ${draft}`);
+      const chain = await this.change(session, target, choice);
+      const paths: Steps[] = chain ? ["unrolled", "stepwise"] : ["stepwise"];
+      for (const steps of paths) for (const K of LENGTHS) await this.speculate(session, 0, K, steps, 8); // compiles, and loads the graphs
+      const until = performance.now() + Math.max(0, ends - performance.now()) / (choices.length - index);
+      const runs: Run[] = [];
+      let prompts = 0;
+      for (const prompt of this.inputs.keys()) {
+        if (prompts > 0 && performance.now() > until) break;
+        const plainly = () => drain(session.plain(this.inputs[prompt] ?? [], this.options(this.amount.tokens)));
+        let plain = await plainly();
+        for (const K of LENGTHS) {
+          if (K === 4) plain = await plainly(); // in between, where the machine is as it is for the others
+          for (const steps of paths) runs.push({ K, steps, plain, speculative: await this.speculate(session, prompt, K, steps, this.amount.tokens) });
+        }
+        prompts++;
+      }
+      for (const steps of paths) for (const K of LENGTHS) this.add(draft, choice, runs.filter((run) => run.K === K && run.steps === steps), K, steps, prompts);
+      if (chain) this.collected.add({ metric: "speculative.memory", value: chain.weightBytes, unit: "bytes", of: { ...this.of(draft), what: "graphs of several steps" } });
+      await session.drafter.dispose();
+    }
+    await target.dispose();
+  }
+
+  private add(draft: string, choice: DraftChoice, runs: readonly Run[], K: Drafted, steps: Steps, prompts: number): void {
+    const summary = summarise(K, runs);
+    const totals = runs.map(({ speculative }) => speculative.totals);
+    const sum = (of: (total: (typeof totals)[number]) => number): number => totals.reduce((all, total) => all + of(total), 0);
+    const cycles = Math.max(1, sum((total) => total.cycles));
+    const different = runs.filter(({ plain, speculative }) => String(plain.tokenIds) !== String(speculative.tokenIds)).length;
+    const of = { ...this.of(draft), K: String(K), ...(choice.kind === "lookup" ? {} : { draft_steps: steps }), prompts, tokens: this.amount.tokens };
+    const parts = { draft_ms: sum(({ timings }) => timings.draftMs), verify_ms: sum(({ timings }) => timings.verifyMs), readback_ms: sum(({ timings }) => timings.readbackMs), other_ms: sum(({ timings }) => timings.otherMs), read_backs: sum(({ readBacks }) => readBacks) };
+    const perCycle = Object.fromEntries(Object.entries(parts).map(([name, value]) => [`${name}_a_cycle`, rounded(value / cycles)]));
+    this.collected.add({
+      metric: "speculative.speedup",
+      value: summary.speedup,
+      unit: "x",
+      of: { ...of, different, tokens_per_second: rounded(summary.tokensPerSecond), tokens_per_cycle: rounded(summary.tokensPerCycle), cost_ratio: rounded(summary.costRatio), ...perCycle },
+      peer: { name: "plain decoding, tokens/s", value: rounded(summary.plainTokensPerSecond) },
+    });
+    this.collected.add({ metric: "speculative.acceptance", value: summary.acceptance, unit: "share of drafts", of });
+  }
+
+  private of(draft: string): Record<string, string> {
+    return { family: this.config.family, variant: this.variant, draft, provider: "webgpu", gpu: this.amount.gpu, runtime: "Node" };
+  }
+
+  private speculate(session: SpeculativeSession, prompt: number, K: Drafted, steps: Steps, maxTokens: number) {
+    return drain(session.run(this.inputs[prompt] ?? [], { ...this.options(maxTokens), K, chained: steps === "unrolled" }));
+  }
+
+  private options(maxTokens: number): Omit<SpeculativeOptions, "K"> {
+    const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+    return { sampling: greedy, seed: 1, maxTokens, stopTokens: new Set(), decode: (ids) => this.family.tokenizer.decode(ids), probabilities: false };
+  }
+
+  private async open(config: HybridConfig, headTokens: Uint32Array | undefined, choices: boolean): Promise<{ runner: WebGpuRunner; plan: GraphPlan }> {
+    const { bundle } = this.family;
+    const { contextLength } = this.amount;
+    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, headTokens, choices });
+    const runner = await WebGpuRunner.create(this.ort, { plan, contextLength, allLogits: false, span: MAX_DRAFTED + 1, expand: createExpander((name) => bundle.stored(config, name)) });
+    return { runner, plan };
+  }
+
+  /** Gives the session another draft; null if it is no model. */
+  private async change(session: SpeculativeSession, target: WebGpuRunner, choice: DraftChoice): Promise<WebGpuChain | null> {
+    if (choice.kind === "lookup") {
+      session.drafter = new LookupDrafter(choice.longest, choice.shortest);
+      return null;
+    }
+    const { bundle } = this.family;
+    const { contextLength } = this.amount;
+    const config = choice.kind === "layers" ? firstLayers(this.config, choice.count) : hybridConfigOf(bundle.manifest, choice.variant ?? "");
+    const headTokens = await shortlistOf(bundle, choice.shortlist);
+    const { runner, plan: single } = await this.open(config, headTokens, false);
+    await runner.warmUp();
+    const chain = new WebGpuChain(target, runner, {
+      unroll: (steps) => {
+        const plan = buildUnrolled(bundle.manifest, config, single, { format: "quantised", provider: "webgpu", contextLength, headTokens }, steps);
+        return Promise.resolve({ plan, expand: createExpander((name) => bundle.stored(config, name)) });
+      },
+    });
+    session.drafter = new ModelDrafter(runner, headTokens, chain);
+    return chain;
+  }
 }
 
-function tokenizerOf(bundle: DiskBundle): Tokenizer {
-  const json = (file: string): object => {
-    const bytes = bundle.read(file);
-    if (!bytes) throw new Error(`${file} is not in the bundle.`);
-    return JSON.parse(bytes.toString("utf8")) as object;
-  };
-  return new Tokenizer(json("tokenizer.json"), json("tokenizer_config.json"));
-}
+const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -38,6 +38,16 @@ export function decide(drafts: readonly Draft[], row: (index: number) => Float32
   return options.sampling.temperature === 0 ? greedy(drafts, row, context, options) : drawn(drafts, row, context, options);
 }
 
+/** The greedy verdict where the target's choices are known: behind the last token, and behind each draft. `row` as for `decide`, or null where probabilities are not wanted. */
+export function decideByChoices(drafts: readonly Draft[], choices: readonly number[], row: ((index: number) => Float32Array) | null): Verdict {
+  let accepted = 0;
+  while (accepted < drafts.length && drafts[accepted]!.token === choices[accepted]) accepted++;
+  const probability = (index: number, token: number): number => (row ? probabilityOf(row(index), token) : NaN);
+  const token = choices[accepted];
+  if (token === undefined) throw new RangeError(`${choices.length} choices for ${drafts.length} drafts.`);
+  return { accepted, token, draftProbabilities: drafts.slice(0, accepted + 1).map((draft, index) => probability(index, draft.token)), probability: probability(accepted, token) };
+}
+
 function greedy(drafts: readonly Draft[], row: (index: number) => Float32Array, context: readonly number[], { sampling, probabilities }: VerdictOptions): Verdict {
   const draftProbabilities: number[] = [];
   const before = [...context];

@@ -1,5 +1,5 @@
 /** What drafts tokens for the target to verify. */
-import type { RollbackMemory } from "../runner";
+import type { Chain, ChainedCycle, RollbackMemory } from "../runner";
 import type { SamplingOptions } from "../sampler";
 import type { Draft } from "./acceptance";
 
@@ -21,5 +21,13 @@ export interface Drafter {
   begin(prompt: readonly number[], seed: number, options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void }): Promise<void>;
   /** Drafts what may follow `tokens` (prompt and answer so far), in order; fewer than asked for, or none, if it has no more to say. */
   draft(tokens: readonly number[], request: DraftRequest): Promise<Draft[]>;
+  /** Set if greedy drafts can go to the target without coming back from the device first. */
+  readonly chain?: Chain | null;
+  /**
+   * As `draft` and the target's pass over `count` drafts at once, greedily, where the chain has a graph of as many steps. Null if the draft's context has no room.
+   */
+  draftAndVerify?(tokens: readonly number[], count: number, logits: boolean): Promise<ChainedCycle | null>;
+  /** Back to the empty state. */
+  clear?(): void;
   dispose(): Promise<void>;
 }

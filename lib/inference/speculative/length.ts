@@ -18,11 +18,18 @@ export interface DraftLength {
   /** How many of these to verify. */
   cut(drafts: readonly Draft[]): number;
   observe(report: CycleReport): void;
+  /** The tokens to draft in the next cycle where that must be known before it begins: one of CHAINED_LENGTHS, or a fixed number. */
+  ahead(): number;
+  /** As `observe`, for such a cycle. */
+  observeChained(report: CycleReport): void;
 }
+
+/** Lengths between which adaptive cycles choose where draft and verification are submitted at once: each has a graph, with weights of its own. */
+export const CHAINED_LENGTHS: readonly number[] = [1, 2, 4, 8];
 
 /** Always `K` tokens, 1 to MAX_DRAFTED. */
 export function fixedLength(K: number): DraftLength {
-  return { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined };
+  return { next: () => K, goOn: () => true, cut: (drafts) => drafts.length, observe: () => undefined, ahead: () => K, observeChained: () => undefined };
 }
 
 /** Weight of the newest observation in a running mean. */
@@ -101,7 +108,11 @@ export class AdaptiveLength implements DraftLength {
   private since = 0;
   private trying = false;
 
-  constructor(private readonly costs: Costs) {
+  /** `chained`: what whole cycles of CHAINED_LENGTHS take, by the number of drafts. */
+  constructor(
+    private readonly costs: Costs,
+    private readonly chained = new Costs(),
+  ) {
     this.milliseconds = costs.pass(1) / costs.slowness;
   }
 
@@ -130,18 +141,39 @@ export class AdaptiveLength implements DraftLength {
     return count;
   }
 
-  observe({ drafts, drafted, accepted, timings }: CycleReport): void {
+  observe(report: CycleReport): void {
+    const { drafts, drafted, timings } = report;
     this.costs.observeVerify(drafts.length + 1, timings.verifyMs + timings.readbackMs);
     this.costs.observeDrafts(drafted, timings.draftMs);
+    this.learn(report);
+    const keep = 1 - MEMORY / 2;
+    this.tokens = keep * this.tokens + report.accepted + 1;
+    this.milliseconds = keep * this.milliseconds + totalOf(timings) / this.costs.slowness;
+  }
+
+  /** The length of most tokens a millisecond, each draft's chance being the mean's. */
+  ahead(): number {
+    const rate = (drafts: number): number => {
+      let expected = 1;
+      for (let place = 1; place <= drafts; place++) expected += this.mean ** place;
+      return expected / this.chained.pass(drafts);
+    };
+    return CHAINED_LENGTHS.reduce((best, length) => (rate(length) > rate(best) ? length : best));
+  }
+
+  observeChained(report: CycleReport): void {
+    this.chained.observeVerify(report.drafted, totalOf(report.timings));
+    this.learn(report);
+  }
+
+  /** What was accepted tells the chances. */
+  private learn({ drafts, accepted }: CycleReport): void {
     for (const [index, draft] of drafts.slice(0, accepted + 1).entries()) {
       const hit = index < accepted ? 1 : 0;
       this.mean += MEMORY * (hit - this.mean);
       const place = classOf(draft.q);
       this.chances[place]! += MEMORY * (hit - this.chances[place]!);
     }
-    const keep = 1 - MEMORY / 2;
-    this.tokens = keep * this.tokens + accepted + 1;
-    this.milliseconds = keep * this.milliseconds + (timings.draftMs + timings.verifyMs + timings.readbackMs + timings.otherMs) / this.costs.slowness;
   }
 
   /** Tokens that another draft of the given chance is expected to bring, less those that its time is worth. */
@@ -160,4 +192,5 @@ export class AdaptiveLength implements DraftLength {
   }
 }
 
+const totalOf = ({ draftMs, verifyMs, readbackMs, otherMs }: CycleTimings): number => draftMs + verifyMs + readbackMs + otherMs;
 const classOf = (q: number): number => Math.min(CLASSES - 1, Math.floor(q * CLASSES));

@@ -5,7 +5,7 @@ import { formatPattern } from "@/lib/hybrid/pattern";
 import type { LoadedBundle } from "@/lib/weights/loader";
 import { BadInputError, UnsupportedError } from "../errors";
 import { chooseProvider, type LoadHooks } from "../model";
-import { openBundle, openRunner, type RunnerOptions } from "../open-runner";
+import { openBundle, openChain, openRunner, type RunnerOptions } from "../open-runner";
 import type { RollbackRunner } from "../runner";
 import type { Runtimes } from "../runtime";
 import { type ChatMessage, Tokenizer } from "../tokenizer";
@@ -74,7 +74,7 @@ export class SpeculativeModel {
 
   /** Another draft in place of the one held. The one held stays if it cannot be loaded. */
   async changeDraft(choice: DraftChoice, hooks: Pick<SpeculativeHooks, "signal" | "onProgress">): Promise<void> {
-    const { drafter, description } = await loadDrafter(choice, this.bundle, this.tokenizer, this.options, { ...this.hooks, ...hooks });
+    const { drafter, description } = await loadDrafter(choice, this.bundle, this.tokenizer, this.session.runner, this.options, { ...this.hooks, ...hooks });
     await this.session.drafter.dispose();
     this.session.drafter = drafter;
     this.description = description;
@@ -124,11 +124,11 @@ export async function loadSpeculative(request: SpeculativeLoadRequest, given: Sp
   const tokenizer = await tokenizerOf(bundle);
   const threads = provider === "wasm" ? Math.min(request.threads ?? hooks.providers.wasm.threads, hooks.providers.wasm.threads) : 1;
   const options: RunnerOptions = { provider, precision, contextLength, threads, span: SPAN };
-  const { runner } = await openRunner(bundle, config, options, hooks);
+  const { runner } = await openRunner(bundle, config, { ...options, choices: provider === "webgpu" }, hooks);
   let loaded: Loaded | null = null;
   try {
     await warmUp(runner, hooks, "Warming up");
-    loaded = await loadDrafter(request.draft, bundle, tokenizer, options, hooks);
+    loaded = await loadDrafter(request.draft, bundle, tokenizer, runner, options, hooks);
     const session = new SpeculativeSession(runner, loaded.drafter);
     hooks.onProgress?.({ phase: "warmup", message: "Measuring passes", done: 0, total: 1, unit: "steps" });
     await session.measure();
@@ -165,7 +165,14 @@ export async function loadSpeculative(request: SpeculativeLoadRequest, given: Sp
   }
 }
 
-async function loadDrafter(choice: DraftChoice, target: LoadedBundle, tokenizer: Tokenizer, options: RunnerOptions, hooks: SpeculativeHooks): Promise<Loaded> {
+async function loadDrafter(
+  choice: DraftChoice,
+  target: LoadedBundle,
+  tokenizer: Tokenizer,
+  targetRunner: RollbackRunner,
+  common: RunnerOptions,
+  hooks: SpeculativeHooks,
+): Promise<Loaded> {
   if (choice.kind === "lookup") {
     const { longest, shortest } = choice;
     if ((shortest ?? 1) > (longest ?? 16)) throw new BadInputError(`No suffix is at most ${longest} and at least ${shortest} tokens long.`);
@@ -173,15 +180,16 @@ async function loadDrafter(choice: DraftChoice, target: LoadedBundle, tokenizer:
   }
   const { bundle, config } = choice.kind === "layers" ? { bundle: target, config: firstLayers(target.config, choice.count) } : await draftBundle(choice, target, tokenizer, hooks);
   const { manifest } = bundle;
-  const contextLength = Math.min(options.contextLength, config.architecture.max_position_embeddings);
+  const contextLength = Math.min(common.contextLength, config.architecture.max_position_embeddings);
   const headTokens = await shortlistOf(bundle, choice.shortlist);
-  const { runner } = await openRunner(bundle, config, { ...options, contextLength, headTokens }, hooks);
+  const options = { ...common, contextLength, headTokens };
+  const { runner, plan } = await openRunner(bundle, config, options, hooks);
   await warmUp(runner, hooks, "Warming up the draft").catch(async (error: unknown) => {
     await runner.dispose().catch(() => undefined);
     throw error;
   });
   const parameters = accountFor(config, manifest.mixer_sets).parameters;
-  return { drafter: new ModelDrafter(runner, headTokens), description: { choice, title: draftTitle(choice, config, manifest.title), parameters, warnings: bundle === target ? [] : sentences(bundle) } };
+  return { drafter: new ModelDrafter(runner, headTokens, openChain(targetRunner, { bundle, config, options, plan, runner })), description: { choice, title: draftTitle(choice, config, manifest.title), parameters, warnings: bundle === target ? [] : sentences(bundle) } };
 }
 
 async function draftBundle(

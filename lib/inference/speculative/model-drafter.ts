@@ -1,7 +1,7 @@
 /** Drafts by a small model. Its own recurrent states are taken back by replay too. */
 import { Context } from "../context";
 import { Random } from "../random";
-import type { RollbackRunner } from "../runner";
+import type { Chain, ChainedCycle, RollbackRunner } from "../runner";
 import { best } from "../sampler";
 import type { Draft } from "./acceptance";
 import type { Drafter, DrafterMemory, DraftRequest } from "./drafter";
@@ -17,10 +17,11 @@ export class ModelDrafter implements Drafter {
 
   private readonly shortlist: Shortlist | null;
 
-  /** `tokens`: those that the runner's head has logits of, in its order; left out: the whole vocabulary. */
+  /** `tokens`: those that the runner's head has logits of, in its order; left out: the whole vocabulary. `chain`: of this runner with the target's. */
   constructor(
     private readonly runner: RollbackRunner,
     tokens?: Uint32Array,
+    readonly chain: Chain | null = null,
   ) {
     this.context = new Context(runner);
     this.shortlist = tokens ? new Shortlist(tokens) : null;
@@ -28,7 +29,7 @@ export class ModelDrafter implements Drafter {
 
   get memory(): DrafterMemory {
     const { kvBytes, weightBytes } = this.runner.memory();
-    return { ...this.runner.rollbackMemory(), kvBytes, weightBytes };
+    return { ...this.runner.rollbackMemory(), kvBytes, weightBytes: weightBytes + (this.chain?.weightBytes ?? 0) };
   }
 
   async begin(prompt: readonly number[], seed: number, { signal, onProgress }: Parameters<Drafter["begin"]>[2]): Promise<void> {
@@ -42,15 +43,7 @@ export class ModelDrafter implements Drafter {
     const { runner, context } = this;
     const room = Math.min(count, runner.contextLength - tokens.length);
     if (room <= 0) return [];
-    this.settle(tokens);
-    let news = tokens.slice(context.held.length);
-    // The span has room for the tokens that the last cycle gave and the drafts but the last; more than that is read for good.
-    const most = runner.span - room + 1;
-    while (news.length > most) {
-      const part = news.slice(0, Math.min(runner.chunk, news.length - 1));
-      await context.read(part);
-      news = news.slice(part.length);
-    }
+    let news = await this.unread(tokens, room);
     const drafts: Draft[] = [];
     while (drafts.length < room) {
       const logits = await context.readTentatively(news, { rows: "last", more: true });
@@ -61,6 +54,33 @@ export class ModelDrafter implements Drafter {
       if (drafts.length < room && !goOn(drafts)) break;
     }
     return drafts;
+  }
+
+  async draftAndVerify(tokens: readonly number[], count: number, logits: boolean): Promise<ChainedCycle | null> {
+    if (!this.chain || this.runner.contextLength - tokens.length < count) return null;
+    const news = await this.unread(tokens, count);
+    const cycle = await this.chain.cycle(news, count, logits);
+    this.guessed = [...news, ...cycle.drafts.slice(0, -1)];
+    return cycle;
+  }
+
+  clear(): void {
+    this.guessed = [];
+    this.context.clear();
+  }
+
+  /** The tokens that are to be read before `count` drafts. The span has room for what the last cycle gave and the drafts but the last; more is read for good. */
+  private async unread(tokens: readonly number[], count: number): Promise<number[]> {
+    const { runner, context } = this;
+    this.settle(tokens);
+    let news = tokens.slice(context.held.length);
+    const most = runner.span - count + 1;
+    while (news.length > most) {
+      const part = news.slice(0, Math.min(runner.chunk, news.length - 1));
+      await context.read(part);
+      news = news.slice(part.length);
+    }
+    return news;
   }
 
   private choose(logits: Float32Array, tokens: readonly number[], sampling: DraftRequest["sampling"]): Draft {
@@ -85,7 +105,8 @@ export class ModelDrafter implements Drafter {
     context.keep(guessed.splice(0).slice(0, right));
   }
 
-  dispose(): Promise<void> {
-    return this.runner.dispose();
+  async dispose(): Promise<void> {
+    await this.chain?.dispose();
+    await this.runner.dispose();
   }
 }

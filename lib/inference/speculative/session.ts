@@ -6,9 +6,9 @@ import type { RollbackRunner } from "../runner";
 import { Sampler, type SamplingOptions } from "../sampler";
 import { Detokeniser } from "../tokenizer";
 import { turn } from "../turn";
-import { decide } from "./acceptance";
+import { decide, decideByChoices, type Draft, type Verdict } from "./acceptance";
 import type { Drafter } from "./drafter";
-import { AdaptiveLength, Costs, type DraftLength, fixedLength } from "./length";
+import { AdaptiveLength, CHAINED_LENGTHS, Costs, type DraftLength, fixedLength } from "./length";
 import { Statistics } from "./statistics";
 import { type Cycle, type CycleTimings, type Drafted, type DraftToken, type FinishReason, MAX_DRAFTED, type PlainToken, type TaggedToken, type Totals } from "./types";
 
@@ -27,6 +27,8 @@ export type SpeculativeOptions = AnswerOptions & {
   readonly K: Drafted;
   /** Tell p of each draft in greedy mode. */
   readonly probabilities: boolean;
+  /** Greedy drafts and the target's pass over them in one submission, where the device can (the default), or step by step. */
+  readonly chained?: boolean;
   /** Waited for before each cycle (steps, slow motion); its time does not count. */
   readonly gate?: () => Promise<void>;
 };
@@ -50,9 +52,11 @@ const DRAFT_SEED = 0x5bd1e995;
 
 export class SpeculativeSession {
   private readonly costs = new Costs();
+  /** Of whole cycles submitted at once, by the number of drafts. */
+  private chainCosts = new Costs();
   private readonly context: Context<RollbackRunner>;
   /** What it learns of a draft holds for the next answers too. */
-  private adaptive = new AdaptiveLength(this.costs);
+  private adaptive = new AdaptiveLength(this.costs, this.chainCosts);
   private current: Drafter;
 
   constructor(
@@ -71,7 +75,8 @@ export class SpeculativeSession {
   set drafter(drafter: Drafter) {
     this.current = drafter;
     this.costs.forgetDrafts();
-    this.adaptive = new AdaptiveLength(this.costs);
+    this.chainCosts = new Costs();
+    this.adaptive = new AdaptiveLength(this.costs, this.chainCosts);
   }
 
   /** Measures what passes of some lengths take, for adaptive lengths to begin with, and leaves the empty state. */
@@ -88,7 +93,31 @@ export class SpeculativeSession {
       this.costs.observeVerify(tokens, Math.min(...times));
     }
     this.context.clear();
-    this.adaptive = new AdaptiveLength(this.costs);
+    this.adaptive = new AdaptiveLength(this.costs, this.chainCosts);
+  }
+
+  /** Loads, compiles and measures what chained cycles of K drafts need, if that was not done yet: the state is then empty. */
+  private async prepareChain(K: Drafted, signal: AbortSignal | undefined): Promise<void> {
+    const { drafter } = this;
+    const { chain } = drafter;
+    const missing = (K === "adaptive" ? CHAINED_LENGTHS : [K]).filter((length) => !chain?.has(length));
+    if (!chain || missing.length === 0) return;
+    for (const length of missing) {
+      await turn();
+      if (signal?.aborted) return;
+      await chain.prepare(length);
+      const times: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        this.context.clear();
+        drafter.clear?.();
+        const began = performance.now();
+        await drafter.draftAndVerify?.([1], length, false);
+        times.push(performance.now() - began);
+      }
+      this.chainCosts.observeVerify(length, Math.min(...times));
+    }
+    this.context.clear();
+    drafter.clear?.();
   }
 
   /** Continues `prompt`, one token a pass: the baseline. Ends as `run` does. */
@@ -124,6 +153,8 @@ export class SpeculativeSession {
       return { ...ended, totals: statistics.totals(ended.tokenIds.length, ended.decodeMs) };
     };
 
+    const chained = options.chained !== false && sampling.temperature === 0 && sampling.repetitionPenalty === 1 && Boolean(this.drafter.chain);
+    if (chained) await this.prepareChain(K, signal);
     const logits = await this.prefill(answer, prompt, options, true);
     if (!logits) return finish();
     const { token: firstToken } = decide([], () => logits, this.context.held, { sampling, random, probabilities: false });
@@ -133,7 +164,7 @@ export class SpeculativeSession {
       if (gate) await answer.pause(gate);
       await turn();
       if (answer.cancelled()) break;
-      const cycle = await this.cycle(index, answer, length, random, options);
+      const cycle = (chained ? await this.chainedCycle(index, answer, length, options) : null) ?? (await this.cycle(index, answer, length, random, options));
       if (!cycle || signal?.aborted) answer.cancelled();
       if (!cycle) break;
       statistics.add(cycle);
@@ -166,9 +197,43 @@ export class SpeculativeSession {
     const verifiedAt = performance.now();
     const width = logits.length / pass.length;
     const verdict = decide(drafts, (row) => logits.subarray(row * width, (row + 1) * width), tokens, { sampling, random, probabilities });
-    const { accepted } = verdict;
-    context.keep(pass.slice(0, accepted + 1));
+    const readbackMs = runner.readbackMs;
+    return this.settle({ index, K: wanted === "adaptive" ? drafted.length : K, answer, drafts, verdict, pass, readBacks: (drafter.stepwise ? drafted.length : 0) + 1, startMs }, verifiedAt, (otherMs) => {
+      const timings = { draftMs: draftedAt - began, verifyMs: verifiedAt - verifyBegan - readbackMs, readbackMs, otherMs: verifyBegan - draftedAt + otherMs };
+      length.observe({ drafts, drafted: drafted.length, accepted: verdict.accepted, timings });
+      return timings;
+    });
+  }
 
+  /** A cycle whose drafts go to the target on the device; null if this one cannot. What is drafted beyond the answer's end is not verified. */
+  private async chainedCycle(index: number, answer: Answer, length: DraftLength, { probabilities }: SpeculativeOptions): Promise<Cycle | null> {
+    const { drafter, runner } = this;
+    const startMs = answer.elapsed();
+    const K = length.ahead();
+    const tokens = answer.all();
+    if (tokens.length + K > runner.contextLength || !drafter.chain?.has(K)) return null;
+    const chained = (await drafter.draftAndVerify?.(tokens, K, probabilities)) ?? null;
+    if (!chained) return null;
+    const readAt = performance.now();
+    const { logits } = chained;
+    const drafts = chained.drafts.slice(0, answer.remaining - 1).map((token, place): Draft => ({ token, q: chained.probabilities[place] ?? 0, distribution: null }));
+    const width = (logits?.length ?? 0) / (K + 1);
+    const verdict = decideByChoices(drafts, chained.choices, logits && ((row) => logits.subarray(row * width, (row + 1) * width)));
+    return this.settle({ index, K, answer, drafts, verdict, pass: [tokens.at(-1)!, ...chained.drafts], readBacks: 1, startMs }, readAt, (otherMs) => {
+      const timings = { ...chained.timings, otherMs };
+      length.observeChained({ drafts, drafted: K, accepted: verdict.accepted, timings });
+      return timings;
+    });
+  }
+
+  /** Holds what was accepted, adds it to the answer, and tells the cycle. `timed` is given the time since `since`. */
+  private settle(
+    { index, K, answer, drafts, verdict, pass, readBacks, startMs }: Pick<Cycle, "index" | "K" | "readBacks" | "startMs"> & { answer: Answer; drafts: readonly Draft[]; verdict: Verdict; pass: readonly number[] },
+    since: number,
+    timed: (otherMs: number) => CycleTimings,
+  ): Cycle {
+    const { accepted } = verdict;
+    this.context.keep(pass.slice(0, accepted + 1));
     const added: TaggedToken[] = [];
     for (const [place, token] of [...drafts.slice(0, accepted).map((draft) => draft.token), verdict.token].entries()) {
       const told = answer.push(token);
@@ -176,21 +241,14 @@ export class SpeculativeSession {
       added.push({ token, text: told.text, tag: place < accepted ? "accepted" : accepted === drafts.length ? "bonus" : "corrected" });
       if (answer.finished) break;
     }
-    const readbackMs = runner.readbackMs;
-    const timings: CycleTimings = {
-      draftMs: draftedAt - began,
-      verifyMs: verifiedAt - verifyBegan - readbackMs,
-      readbackMs,
-      otherMs: verifyBegan - draftedAt + performance.now() - verifiedAt,
-    };
-    length.observe({ drafts, drafted: drafted.length, accepted, timings });
+    const timings = timed(performance.now() - since);
     const told = drafts.map(({ token, q }, place): DraftToken => {
       const p = verdict.draftProbabilities[place];
       return { token, text: answer.decode(token), q, p: p === undefined || Number.isNaN(p) ? null : p, accepted: place < accepted ? true : place === accepted ? false : null };
     });
     const kind = accepted === drafts.length ? "bonus" : "corrected";
     const decision = { kind, token: verdict.token, text: answer.decode(verdict.token), p: verdict.probability } as const;
-    return { index, K: wanted === "adaptive" ? drafted.length : K, drafts: told, accepted, decision, tokens: added, timings, startMs };
+    return { index, K, drafts: told, accepted, decision, tokens: added, timings, readBacks, startMs };
   }
 
   /** Reads the prompt; null if that was cancelled. */

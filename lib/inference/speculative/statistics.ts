@@ -9,14 +9,16 @@ export class Statistics {
   private readonly acceptedAt = new Array<number>(MAX_DRAFTED).fill(0);
   private readonly lengths = new Array<number>(MAX_DRAFTED + 1).fill(0);
   private tokensOfCycles = 0;
+  private readBacks = 0;
   private readonly timings: Record<keyof CycleTimings, number> = { draftMs: 0, verifyMs: 0, readbackMs: 0, otherMs: 0 };
 
-  add({ drafts, accepted, tokens, timings }: Pick<Cycle, "drafts" | "accepted" | "tokens" | "timings">): void {
+  add({ drafts, accepted, tokens, timings, readBacks }: Pick<Cycle, "drafts" | "accepted" | "tokens" | "timings" | "readBacks">): void {
     this.cycles++;
     this.drafted += drafts.length;
     this.accepted += accepted;
     this.lengths[accepted]!++;
     this.tokensOfCycles += tokens.length;
+    this.readBacks += readBacks;
     drafts.forEach((draft, index) => {
       if (draft.accepted === null) return;
       this.decidedAt[index]!++;
@@ -39,6 +41,7 @@ export class Statistics {
       acceptedLengths: [...this.lengths],
       tokensPerCycle: this.cycles > 0 ? this.tokensOfCycles / this.cycles : 0,
       tokensPerSecond: tokens > 1 && milliseconds > 0 ? ((tokens - 1) * 1000) / milliseconds : 0,
+      readBacks: this.readBacks,
       timings: { ...this.timings },
     };
   }

@@ -22,7 +22,7 @@ export async function drain<T>(stream: AsyncGenerator<unknown, T, void>): Promis
 /** Runs all; an aborted signal throws its reason. */
 export async function sweep(session: SpeculativeSession, prompts: readonly SweepPrompt[], { K, baseline, onPoint, ...options }: SweepOptions): Promise<SweepResult> {
   const points: SweepPoint[] = [];
-  const runs: { K: Drafted; plain: Answered; speculative: SpeculativeAnswered }[] = [];
+  const runs: (SweepRun & { readonly K: Drafted })[] = [];
   for (const [index, { tokens, kind }] of prompts.entries()) {
     let plain: Answered | null = null;
     for (const length of K) {
@@ -47,10 +47,13 @@ export async function sweep(session: SpeculativeSession, prompts: readonly Sweep
       onPoint?.(point);
     }
   }
-  return { points, summaries: K.map((length) => summary(length, runs.filter((run) => run.K === length))) };
+  return { points, summaries: K.map((length) => summarise(length, runs.filter((run) => run.K === length))) };
 }
 
-function summary(K: Drafted, runs: readonly { plain: Answered; speculative: SpeculativeAnswered }[]): SweepSummary {
+export type SweepRun = { readonly plain: Answered; readonly speculative: SpeculativeAnswered };
+
+/** What the runs of one K found, together. */
+export function summarise(K: Drafted, runs: readonly SweepRun[]): SweepSummary {
   const totals = runs.map(({ speculative }) => speculative.totals);
   const sum = (of: (total: (typeof totals)[number]) => number): number => totals.reduce((all, total) => all + of(total), 0);
   const cycles = sum((total) => total.cycles);

@@ -46,6 +46,10 @@ export type TaggedToken = {
   readonly tag: TokenTag;
 };
 
+/**
+ * Parts of a cycle's measured time. Where the draft goes to the target on the device, both are submitted at once: `draftMs` is then the time to submit the
+ * draft, `verifyMs` the rest until the device has computed both, and `readbackMs` what the results take from there.
+ */
 export type CycleTimings = { readonly draftMs: number; readonly verifyMs: number; readonly readbackMs: number; readonly otherMs: number };
 
 /** One cycle: draft, verify, decide. */
@@ -60,6 +64,8 @@ export type Cycle = {
   /** What the cycle adds to the answer: fewer than `accepted + 1` if an end token or the limit cuts it. */
   readonly tokens: readonly TaggedToken[];
   readonly timings: CycleTimings;
+  /** How often results were waited for: each drafted token's and the verification's; once where they were submitted together. */
+  readonly readBacks: number;
   /** Since the prompt was read, at the cycle's begin. */
   readonly startMs: number;
 };
@@ -96,6 +102,7 @@ export type Totals = {
   /** Tokens of the answer a cycle, the target's own included. */
   readonly tokensPerCycle: number;
   readonly tokensPerSecond: number;
+  readonly readBacks: number;
   readonly timings: CycleTimings;
 };
 

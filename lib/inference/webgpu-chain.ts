@@ -1,0 +1,155 @@
+/**
+ * A draft's steps and the target's pass over them, submitted together on WebGPU: what was drafted goes from one to the other on the device, and a
+ * cycle reads back once, some kilobytes unless logits are wanted.
+ */
+import type * as Ort from "onnxruntime-web/webgpu";
+import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, type Initialiser, LOGITS } from "@/lib/onnx/plan";
+import { DRAFT_IDS, DRAFT_PROBABILITIES, type UnrolledPlan } from "@/lib/onnx/unroll";
+import type { Chain, ChainedCycle } from "./runner";
+import { createSession, type WebGpuRunner } from "./webgpu-runner";
+
+export type WebGpuChainOptions = {
+  /** The draft's graph of so many steps, and its weights. */
+  readonly unroll: (steps: number) => Promise<{ readonly plan: UnrolledPlan; readonly expand: (initialiser: Initialiser) => Uint8Array }>;
+};
+
+type Part = { readonly name: string; readonly buffer: GPUBuffer; readonly bytes: number };
+
+const MOST_STEPS = 8;
+
+export class WebGpuChain implements Chain {
+  private readonly graphs = new Map<number, { readonly session: Ort.InferenceSession; readonly weightBytes: number }>();
+  private readonly buffers = new Map<string, GPUBuffer>();
+
+  /** The target's graph must have been built with `choices`. */
+  constructor(
+    private readonly target: WebGpuRunner,
+    private readonly draft: WebGpuRunner,
+    private readonly options: WebGpuChainOptions,
+  ) {}
+
+  get weightBytes(): number {
+    return [...this.graphs.values()].reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+  }
+
+  has(steps: number): boolean {
+    return this.graphs.has(steps);
+  }
+
+  async prepare(steps: number): Promise<void> {
+    if (steps < 1 || steps > MOST_STEPS) throw new Error(`${steps} steps; a chain has 1 to ${MOST_STEPS}.`);
+    if (this.graphs.has(steps)) return;
+    const { plan, expand } = await this.options.unroll(steps);
+    this.graphs.set(steps, { session: await createSession(this.target.ort, plan, expand), weightBytes: plan.weightBytes });
+  }
+
+  async cycle(news: readonly number[], steps: number, logits: boolean): Promise<ChainedCycle> {
+    const { target, draft } = this;
+    const { device } = target;
+    const graph = this.graphs.get(steps);
+    const last = news.at(-1);
+    if (!graph || last === undefined) throw new Error(`There is no graph of ${steps} steps, or nothing to begin with.`);
+    const began = performance.now();
+    const drafted = [this.part("ids", 4 * steps), this.part("shares", 4 * steps)] as const;
+    const [ids, shares] = drafted;
+    await draft.draftOnDevice(graph.session, steps, news, { [DRAFT_IDS]: this.tensor(ids, "int32", [1, steps]), [DRAFT_PROBABILITIES]: this.tensor(shares, "float32", [1, steps]) });
+
+    // The drafts behind the last token, as int64: their upper halves stay zero.
+    const pass = this.part("pass", 8 * (MOST_STEPS + 1));
+    device.queue.writeBuffer(pass.buffer, 0, Int32Array.of(last, 0));
+    this.encode((encoder) => {
+      for (let step = 0; step < steps; step++) encoder.copyBufferToBuffer(ids.buffer, 4 * step, pass.buffer, 8 * (step + 1), 4);
+    });
+    const draftedAt = performance.now();
+
+    const rows = steps + 1;
+    const vocabularySize = target.width;
+    const segments = vocabularySize / choiceSegment(vocabularySize);
+    const [columns, maxima] = [this.part("columns", 8 * rows * segments), this.part("maxima", 4 * rows * segments)];
+    const wanted = logits ? [this.part("logits", 4 * rows * vocabularySize)] : [];
+    const fetches: Record<string, Ort.Tensor> = {
+      [CHOICE_COLUMNS]: this.tensor(columns, "int64", [1, rows, segments]),
+      [CHOICE_MAXIMA]: this.tensor(maxima, "float32", [1, rows, segments]),
+    };
+    for (const part of wanted) fetches[LOGITS] = this.tensor(part, "float32", [1, rows, vocabularySize]);
+    await target.verifyOnDevice(pass.buffer, rows, fetches);
+    const computed = device.queue.onSubmittedWorkDone().then(() => performance.now());
+    const read = await this.readBack([ids, shares, columns, maxima, ...wanted]);
+    const ended = performance.now();
+    const verifiedAt = Math.min(await computed, ended);
+    return {
+      drafts: Array.from(new Int32Array(read.get("ids")!)),
+      probabilities: Array.from(new Float32Array(read.get("shares")!)),
+      choices: choicesOf(new BigInt64Array(read.get("columns")!), new Float32Array(read.get("maxima")!), segments, choiceSegment(vocabularySize)),
+      logits: logits ? new Float32Array(read.get("logits")!) : null,
+      timings: { draftMs: draftedAt - began, verifyMs: verifiedAt - draftedAt, readbackMs: ended - verifiedAt },
+      readbackBytes: [...read.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (const buffer of this.buffers.values()) buffer.destroy();
+    this.buffers.clear();
+    const graphs = [...this.graphs.values()];
+    this.graphs.clear();
+    for (const { session } of graphs) await session.release();
+  }
+
+  /** Copies all parts into one buffer, and that to the CPU. */
+  private async readBack(parts: readonly Part[]): Promise<Map<string, ArrayBuffer>> {
+    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = this.buffer("staging", total, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    const places = new Map<string, ArrayBuffer>();
+    this.encode((encoder) => {
+      let at = 0;
+      for (const { buffer, bytes } of parts) {
+        encoder.copyBufferToBuffer(buffer, 0, staging, at, bytes);
+        at += bytes;
+      }
+    });
+    await staging.mapAsync(GPUMapMode.READ, 0, total);
+    const mapped = staging.getMappedRange(0, total);
+    let at = 0;
+    for (const { name, bytes } of parts) {
+      places.set(name, mapped.slice(at, at + bytes));
+      at += bytes;
+    }
+    staging.unmap();
+    return places;
+  }
+
+  private part(name: string, bytes: number): Part {
+    return { name, bytes, buffer: this.buffer(name, bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST) };
+  }
+
+  /** A buffer that is kept from cycle to cycle, and replaced by a larger one when it must be. */
+  private buffer(name: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const size = Math.ceil(bytes / 16) * 16;
+    const known = this.buffers.get(name);
+    if (known && known.size >= size) return known;
+    known?.destroy();
+    const buffer = this.target.device.createBuffer({ size, usage });
+    this.buffers.set(name, buffer);
+    return buffer;
+  }
+
+  private tensor({ buffer }: Part, dataType: "int32" | "int64" | "float32", dims: readonly number[]): Ort.Tensor {
+    return this.target.ort.Tensor.fromGpuBuffer(buffer, { dataType, dims });
+  }
+
+  private encode(work: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.target;
+    const encoder = device.createCommandEncoder();
+    work(encoder);
+    device.queue.submit([encoder.finish()]);
+  }
+}
+
+/** Each row's greatest logit's token, from those of its segments; of equals the first. */
+export function choicesOf(columns: BigInt64Array, maxima: Float32Array, segments: number, segment: number): number[] {
+  return Array.from({ length: maxima.length / segments }, (_, row) => {
+    let best = row * segments;
+    for (let at = best + 1; at < (row + 1) * segments; at++) if (maxima[at]! > maxima[best]!) best = at;
+    return (best - row * segments) * segment + Number(columns[best]);
+  });
+}
