@@ -1,0 +1,150 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Chain, ChainedCycle, RollbackRunner } from "../runner";
+import { best } from "../sampler";
+import { syntheticRunner } from "../testing";
+import { decide, decideByChoices, type Draft } from "./acceptance";
+import { firstLayers } from "./first-layers";
+import { AdaptiveLength, CHAINED_LENGTHS, Costs } from "./length";
+import { ModelDrafter } from "./model-drafter";
+import { probabilityOf } from "./probability";
+import { type AnswerOptions, SpeculativeSession } from "./session";
+import { drain } from "./sweep";
+import { storiesBundle } from "./testing";
+import { Random } from "../random";
+import type { Cycle } from "./types";
+
+const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+
+/** A chain's contract, kept step by step: what runs on WebGPU is held against single steps in unroll.test.ts and in the browser. */
+class StepChain implements Chain {
+  readonly weightBytes = 0;
+  readonly prepared = new Set<number>();
+  cycles = 0;
+
+  constructor(
+    private readonly target: RollbackRunner,
+    private readonly draft: RollbackRunner,
+  ) {}
+
+  has(steps: number): boolean {
+    return this.prepared.has(steps);
+  }
+
+  prepare(steps: number): Promise<void> {
+    this.prepared.add(steps);
+    return Promise.resolve();
+  }
+
+  async cycle(news: readonly number[], steps: number, wanted: boolean): Promise<ChainedCycle> {
+    this.cycles++;
+    const [drafts, probabilities]: [number[], number[]] = [[], []];
+    let read = news;
+    while (drafts.length < steps) {
+      const logits = await this.draft.read(read, { rows: "last", more: true });
+      const token = best(logits);
+      drafts.push(token);
+      probabilities.push(probabilityOf(logits, token));
+      read = [token];
+    }
+    const logits = Float32Array.from(await this.target.read([news.at(-1) ?? 0, ...drafts], { rows: "all", more: false }));
+    const width = logits.length / (steps + 1);
+    const choices = Array.from({ length: steps + 1 }, (_, row) => best(logits.subarray(row * width, (row + 1) * width)));
+    return { drafts, probabilities, choices, logits: wanted ? logits : null, timings: { draftMs: 1, verifyMs: 1, readbackMs: 1 }, readbackBytes: 0 };
+  }
+
+  dispose(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+describe("cycles that read back once", async () => {
+  const bundle = storiesBundle();
+  const config = bundle.config("attn50");
+  const prompt = [3, 50, 60, 70, 900];
+  const open = async (contextLength: number) => {
+    const runner = await syntheticRunner(bundle, config, { rollback: true, span: 9, contextLength });
+    const draft = await syntheticRunner(bundle, firstLayers(config, 4), { rollback: true, span: 9, contextLength });
+    const chain = new StepChain(runner, draft);
+    return { chain, session: new SpeculativeSession(runner, new ModelDrafter(draft, undefined, chain)) };
+  };
+  const options: AnswerOptions = { sampling: greedy, seed: 1, maxTokens: 24, stopTokens: new Set(), decode: (tokens) => tokens.map((token) => `${token} `).join("") };
+  const wide = await open(128);
+  const expected = (await drain(wide.session.plain(prompt, options))).tokenIds;
+
+  it("give plain decoding's tokens at any length, and the cycles of single steps", async () => {
+    const { session, chain } = wide;
+    for (const K of [1, 3, 8, "adaptive"] as const) {
+      const told: Record<"chained" | "stepwise", Cycle[]> = { chained: [], stepwise: [] };
+      for (const way of ["chained", "stepwise"] as const) {
+        if (K === "adaptive" && way === "stepwise") continue; // which decides after each draft
+        const stream = session.run(prompt, { ...options, K, probabilities: true, chained: way === "chained" });
+        const before = chain.cycles;
+        for (;;) {
+          const step = await stream.next();
+          if (step.done) {
+            expect(step.value.tokenIds, `${way}, K = ${K}`).toEqual(expected);
+            break;
+          }
+          if ("cycle" in step.value) told[way].push(step.value.cycle);
+        }
+        expect(chain.cycles > before).toBe(way === "chained");
+        for (const { readBacks, drafts } of told[way]) expect(readBacks).toBe(way === "chained" ? 1 : drafts.length + 1);
+      }
+      const facts = (cycles: readonly Cycle[]) => cycles.map(({ accepted, tokens, decision: { kind, token }, drafts }) => ({ accepted, tokens, kind, token, drafts: drafts.map((draft) => [draft.token, draft.q.toFixed(4), draft.p?.toFixed(4), draft.accepted]) }));
+      if (K !== "adaptive") expect(facts(told.chained)).toEqual(facts(told.stepwise));
+    }
+    expect([...chain.prepared].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 8]);
+  });
+
+  it("end where plain decoding ends, and leave a state that goes on", async () => {
+    const { session } = wide;
+    for (const K of [1, 4, 8]) {
+      const stop = expected[9] ?? 0;
+      expect(await drain(session.run(prompt, { ...options, K, probabilities: false, stopTokens: new Set([stop]) }))).toMatchObject({ finishReason: "stop", tokenIds: expected.slice(0, expected.indexOf(stop)) });
+      for (const maxTokens of [1, 2, 7]) expect(await drain(session.run(prompt, { ...options, K, probabilities: false, maxTokens }))).toMatchObject({ finishReason: "length", tokenIds: expected.slice(0, maxTokens) });
+      const next = [...prompt, ...expected.slice(0, 7), 9, 10];
+      const [chained, plain] = [await drain(session.run(next, { ...options, K, probabilities: false, maxTokens: 8 })), await drain((await open(128)).session.plain(next, { ...options, maxTokens: 8 }))];
+      expect(chained.tokenIds).toEqual(plain.tokenIds);
+    }
+    const narrow = await open(24);
+    for (const K of [4, 8]) expect(await drain(narrow.session.run(prompt, { ...options, K, probabilities: false, maxTokens: 99 }))).toMatchObject({ finishReason: "context", tokenIds: expected.slice(0, 19) });
+  });
+
+  it("are left to single steps where a draw or a penalty needs the logits", async () => {
+    const { session, chain } = wide;
+    const before = chain.cycles;
+    for (const sampling of [{ ...greedy, temperature: 0.7 }, { ...greedy, repetitionPenalty: 1.3 }]) await drain(session.run(prompt, { ...options, sampling, K: 2, probabilities: false, maxTokens: 6 }));
+    expect(chain.cycles).toBe(before);
+  });
+});
+
+it("a verdict by choices is that by logits", () => {
+  const row = fc.array(fc.double({ min: -4, max: 4, noNaN: true }), { minLength: 6, maxLength: 6 });
+  fc.assert(
+    fc.property(fc.array(row, { minLength: 1, maxLength: 9 }), fc.array(fc.nat(5), { minLength: 8, maxLength: 8 }), (values, tokens) => {
+      const rows = values.map((logits) => Float32Array.from(logits));
+      const drafts = tokens.slice(0, rows.length - 1).map((token): Draft => ({ token, q: 1, distribution: null }));
+      const byLogits = decide(drafts, (index) => rows[index] ?? new Float32Array(), [], { sampling: greedy, random: new Random(1), probabilities: true });
+      expect(decideByChoices(drafts, rows.map(best), (index) => rows[index] ?? new Float32Array())).toEqual(byLogits);
+    }),
+  );
+});
+
+it("a length that is chosen ahead grows with acceptance and falls with the drafts' cost", () => {
+  const settled = (accepted: number, cost: (drafts: number) => number): number => {
+    const costs = new Costs();
+    for (const length of CHAINED_LENGTHS) costs.observeVerify(length, cost(length));
+    const adaptive = new AdaptiveLength(new Costs(), costs);
+    for (let cycle = 0; cycle < 40; cycle++) {
+      const K = adaptive.ahead();
+      const drafts = Array.from({ length: K }, (): Draft => ({ token: 1, q: 0.5, distribution: null }));
+      adaptive.observeChained({ drafts, drafted: K, accepted: Math.min(accepted, K), timings: { draftMs: 0, verifyMs: cost(K), readbackMs: 0, otherMs: 0 } });
+    }
+    return adaptive.ahead();
+  };
+  const cheap = (drafts: number): number => 50 + 2 * drafts;
+  expect(settled(8, cheap)).toBe(8);
+  expect(settled(0, cheap)).toBe(1);
+  expect(settled(8, (drafts) => 10 + 60 * drafts)).toBe(1);
+});
