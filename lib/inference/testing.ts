@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import type { HybridConfig } from "@/lib/hybrid/config";
 import { buildGraph, type BuildOptions } from "@/lib/onnx/build";
 import { createExpander } from "@/lib/onnx/expand";
-import { BYTES_PER_ELEMENT, type GraphPlan } from "@/lib/onnx/plan";
+import { BYTES_PER_ELEMENT, type GraphPlan, type Initialiser } from "@/lib/onnx/plan";
 import type { SyntheticBundle } from "@/lib/onnx/testing";
 import { lazyFiles } from "./external-files";
 import { type HeapTensorType, type NamedTensor, OrtWasm, type OrtWasmFactory } from "./wasm-module";
@@ -41,12 +41,13 @@ export type TestTensor = { readonly type: HeapTensorType; readonly shape: readon
 export async function runGraph(
   bundle: Pick<SyntheticBundle, "manifest" | "stored">,
   config: HybridConfig,
-  plan: Pick<GraphPlan, "model" | "initialisers">,
+  plan: Pick<GraphPlan, "model" | "initialisers"> & { readonly shared?: readonly Initialiser[] },
   feeds: Readonly<Record<string, TestTensor>>,
   outputs: Readonly<Record<string, Omit<TestTensor, "values">>>,
 ): Promise<Record<string, number[]>> {
   const runtime = await nodeRuntime();
-  const session = await runtime.createSession({ model: plan.model, files: lazyFiles(plan, createExpander((name) => bundle.stored(config, name))) });
+  const expand = createExpander((name) => bundle.stored(config, name));
+  const session = await runtime.createSession({ model: plan.model, files: lazyFiles(plan, expand) });
   const place = (name: string, { type, shape }: Omit<TestTensor, "values">): NamedTensor & { pointer: number; count: number } => {
     const count = shape.reduce((product, size) => product * size, 1);
     const bytes = BYTES_PER_ELEMENT[type] * count;
@@ -58,15 +59,20 @@ export async function runGraph(
     if (type === "int64") return new BigInt64Array(buffer, pointer, count);
     return type === "int32" ? new Int32Array(buffer, pointer, count) : new Float32Array(buffer, pointer, count);
   };
+  const weights = (plan.shared ?? []).map((initialiser) => {
+    const placed = place(initialiser.name, { type: initialiser.type, shape: initialiser.shape });
+    runtime.bytes(placed.pointer, initialiser.bytes).set(expand(initialiser));
+    return placed;
+  });
   const inputs = Object.entries(feeds).map(([name, tensor]) => ({ ...place(name, tensor), tensor_: tensor }));
   const results = Object.entries(outputs).map(([name, tensor]) => ({ ...place(name, tensor), key: name, type: tensor.type }));
   for (const { pointer, count, tensor_: { type, values } } of inputs) {
     const memory = view(type, pointer, count);
     values.forEach((value, index) => (memory[index] = memory instanceof BigInt64Array ? BigInt(value) : value));
   }
-  await runtime.run(session, inputs, results);
+  await runtime.run(session, [...inputs, ...weights], results);
   const found = Object.fromEntries(results.map(({ key, type, pointer, count }) => [key, Array.from(view(type, pointer, count), Number)]));
-  for (const { name, tensor, pointer } of [...inputs, ...results]) {
+  for (const { name, tensor, pointer } of [...inputs, ...weights, ...results]) {
     runtime.releaseTensor(tensor);
     runtime.free(pointer);
     runtime.free(name);

@@ -63,7 +63,7 @@ export type OrtWasmFactory = (config: { numThreads: number; locateFile?: (file: 
 const LOG_ERRORS = 3;
 const ALL_OPTIMISATIONS = 99;
 const LOCATION_CPU = 1;
-const TYPE = { float32: 1, int32: 6, int64: 7 } as const;
+const TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const;
 export type HeapTensorType = keyof typeof TYPE;
 
 export type SessionSource = {

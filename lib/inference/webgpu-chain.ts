@@ -9,7 +9,7 @@ import type { Chain, ChainedCycle } from "./runner";
 import { createSession, type WebGpuRunner } from "./webgpu-runner";
 
 export type WebGpuChainOptions = {
-  /** The draft's graph of so many steps, and its weights. */
+  /** The draft's graph of so many steps, and its weights: those shared by all graphs are asked for once. */
   readonly unroll: (steps: number) => Promise<{ readonly plan: UnrolledPlan; readonly expand: (initialiser: Initialiser) => Uint8Array }>;
 };
 
@@ -19,6 +19,8 @@ const MOST_STEPS = 8;
 
 export class WebGpuChain implements Chain {
   private readonly graphs = new Map<number, { readonly session: Ort.InferenceSession; readonly weightBytes: number }>();
+  /** Weights that all graphs have in common, as their inputs. */
+  private readonly shared = new Map<string, { readonly tensor: Ort.Tensor; readonly buffer: GPUBuffer }>();
   private readonly buffers = new Map<string, GPUBuffer>();
 
   /** The target's graph must have been built with `choices`. */
@@ -29,7 +31,8 @@ export class WebGpuChain implements Chain {
   ) {}
 
   get weightBytes(): number {
-    return [...this.graphs.values()].reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    const own = [...this.graphs.values()].reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    return [...this.shared.values()].reduce((sum, { buffer }) => sum + buffer.size, own);
   }
 
   has(steps: number): boolean {
@@ -40,6 +43,7 @@ export class WebGpuChain implements Chain {
     if (steps < 1 || steps > MOST_STEPS) throw new Error(`${steps} steps; a chain has 1 to ${MOST_STEPS}.`);
     if (this.graphs.has(steps)) return;
     const { plan, expand } = await this.options.unroll(steps);
+    for (const initialiser of plan.shared) if (!this.shared.has(initialiser.name)) this.shared.set(initialiser.name, this.upload(initialiser, expand(initialiser)));
     this.graphs.set(steps, { session: await createSession(this.target.ort, plan, expand), weightBytes: plan.weightBytes });
   }
 
@@ -52,7 +56,8 @@ export class WebGpuChain implements Chain {
     const began = performance.now();
     const drafted = [this.part("ids", 4 * steps), this.part("shares", 4 * steps)] as const;
     const [ids, shares] = drafted;
-    await draft.draftOnDevice(graph.session, steps, news, { [DRAFT_IDS]: this.tensor(ids, "int32", [1, steps]), [DRAFT_PROBABILITIES]: this.tensor(shares, "float32", [1, steps]) });
+    const weights = Object.fromEntries([...this.shared].map(([name, { tensor }]) => [name, tensor]));
+    await draft.draftOnDevice(graph.session, steps, news, weights, { [DRAFT_IDS]: this.tensor(ids, "int32", [1, steps]), [DRAFT_PROBABILITIES]: this.tensor(shares, "float32", [1, steps]) });
 
     // The drafts behind the last token, as int64: their upper halves stay zero.
     const pass = this.part("pass", 8 * (MOST_STEPS + 1));
@@ -90,6 +95,8 @@ export class WebGpuChain implements Chain {
   async dispose(): Promise<void> {
     for (const buffer of this.buffers.values()) buffer.destroy();
     this.buffers.clear();
+    for (const { buffer } of this.shared.values()) buffer.destroy();
+    this.shared.clear();
     const graphs = [...this.graphs.values()];
     this.graphs.clear();
     for (const { session } of graphs) await session.release();
@@ -116,6 +123,14 @@ export class WebGpuChain implements Chain {
     }
     staging.unmap();
     return places;
+  }
+
+  private upload({ type, shape }: Initialiser, bytes: Uint8Array): { tensor: Ort.Tensor; buffer: GPUBuffer } {
+    const { device, ort } = this.target;
+    const buffer = device.createBuffer({ size: Math.ceil(bytes.byteLength / 16) * 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST, mappedAtCreation: true });
+    new Uint8Array(buffer.getMappedRange()).set(bytes);
+    buffer.unmap();
+    return { buffer, tensor: ort.Tensor.fromGpuBuffer(buffer, { dataType: type, dims: shape }) };
   }
 
   private part(name: string, bytes: number): Part {

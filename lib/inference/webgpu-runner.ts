@@ -150,12 +150,12 @@ export class WebGpuRunner implements RollbackRunner {
 
   /**
    * Submits the steps of an unrolled graph of this model over this model's state: it reads `tokens`, which may be taken back, and then all that
-   * it chooses but the last. Nothing is read; `fetches` as for `verifyOnDevice`.
+   * it chooses but the last. `weights` are the graph's inputs that are none of the runner's. Nothing is read; `fetches` as for `verifyOnDevice`.
    */
-  async draftOnDevice(session: Ort.InferenceSession, steps: number, tokens: readonly number[], fetches: Tensors): Promise<void> {
+  async draftOnDevice(session: Ort.InferenceSession, steps: number, tokens: readonly number[], weights: Tensors, fetches: Tensors): Promise<void> {
     const count = tokens.length + steps - 1;
     await this.tentatively(count, () => {
-      const feeds: Tensors = { [INPUT_IDS]: new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]) };
+      const feeds: Tensors = { ...weights, [INPUT_IDS]: new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]) };
       for (let step = 1; step <= steps && this.options.plan.attentionLengths; step++) {
         const { seqlens, total } = stepLengths(step);
         Object.assign(feeds, this.lengths(this.position + tokens.length + step - 1, seqlens, total));

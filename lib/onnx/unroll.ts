@@ -1,10 +1,10 @@
 /** Several decoding steps in one graph: each step takes the states that the one before left, and the token that it chose. */
 import type { HybridConfig } from "@/lib/hybrid/config";
 import type { Manifest } from "@/lib/weights/manifest";
-import { type BuildOptions, decoder } from "./build";
+import { type BuildOptions, decoder, EMBEDDING } from "./build";
 import { type Attribute, GraphWriter } from "./graph-writer";
 import { passNames, windowAfter } from "./mamba2";
-import { type Dimension, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type TensorType, TOTAL_SEQUENCE_LENGTH, type WeightSource } from "./plan";
+import { BYTES_PER_ELEMENT, type Dimension, type GraphPlan, type Initialiser, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type TensorType, TOTAL_SEQUENCE_LENGTH, type WeightSource } from "./plan";
 
 /** Outputs: the tokens that the steps chose, int32 (1, steps), and the softmax's share of each, float32 (1, steps). */
 export const DRAFT_IDS = "draft_ids";
@@ -13,7 +13,11 @@ export const DRAFT_PROBABILITIES = "draft_probabilities";
 /** The attention's lengths in step 1, 2, …: inputs in place of those of a single pass. */
 export const stepLengths = (step: number): { readonly seqlens: string; readonly total: string } => ({ seqlens: `${SEQLENS_K}.${step}`, total: `${TOTAL_SEQUENCE_LENGTH}.${step}` });
 
-export type UnrolledPlan = Pick<GraphPlan, "model" | "outputs" | "initialisers" | "weightBytes" | "nodeCount"> & { readonly steps: number };
+export type UnrolledPlan = Pick<GraphPlan, "model" | "outputs" | "initialisers" | "weightBytes" | "nodeCount"> & {
+  readonly steps: number;
+  /** Weights that are inputs of the graph, so that graphs of different lengths can have them in common: the embedding, most of a small draft. */
+  readonly shared: readonly Initialiser[];
+};
 
 /**
  * The graph that reads `input_ids` and then, greedily, `steps - 1` tokens of its own choice. For what may be taken back it is one pass of that
@@ -24,11 +28,12 @@ export function buildUnrolled(manifest: Manifest, config: HybridConfig, single: 
   const count = options.headTokens?.length ?? config.architecture.vocab_size;
   const ids = Int32Array.from(options.headTokens ?? Array.from({ length: count }, (_, token) => token));
   const tokens = whole.weight("draft_tokens", "int32", [count], { kind: "data", data: ids });
+  const shared = new Map<string, Initialiser>();
   const chain: StepWriter[] = [];
   const chosen: string[] = [];
   for (let step = 1; step <= steps; step++) {
     const wires = wiresOf(whole, single, step, step === steps, chain.at(-1), chosen.at(-1));
-    const writer = new StepWriter(whole, step, wires);
+    const writer = new StepWriter(whole, step, wires, shared);
     decoder(writer, manifest, config, step === 1 ? { ...options, rollback: true } : { ...options, allLogits: true });
     const column = whole.node("ArgMax", [writer.outside(LOGITS)], [`step_${step}/column`], { axis: -1, keepdims: 0 });
     chosen.push(whole.node("Gather", [tokens, column], [`step_${step}/token`], { axis: 0 }));
@@ -40,7 +45,7 @@ export function buildUnrolled(manifest: Manifest, config: HybridConfig, single: 
   whole.node("ReduceMax", [shares, whole.shape([-1])], [whole.output(DRAFT_PROBABILITIES, "float32", [1, steps])], { keepdims: 0 });
   addOutputs(whole, single, chain);
   const initialisers = whole.weights;
-  return { model: whole.serialise(), outputs: whole.outputs, initialisers, weightBytes: initialisers.reduce((sum, { bytes }) => sum + bytes, 0), nodeCount: whole.nodeCount, steps };
+  return { model: whole.serialise(), outputs: whole.outputs, initialisers, weightBytes: initialisers.reduce((sum, { bytes }) => sum + bytes, 0), nodeCount: whole.nodeCount, steps, shared: [...shared.values()] };
 }
 
 /** What a step's inputs are in the whole graph, and under which names it gives its outputs. */
@@ -84,6 +89,9 @@ function join(whole: GraphWriter, parts: readonly string[], name: string): strin
   return whole.node("Concat", parts, [name], { axis: 1 });
 }
 
+/** The whole embedding's parts; a shortlist of it is the head's own. */
+const isShared = (name: string): boolean => name.startsWith(`${EMBEDDING}.`) && !name.startsWith(`${EMBEDDING}.shortlist`);
+
 /** Writes a step into the whole graph: weights are shared, wired names are replaced, and the step's own values bear its number. */
 class StepWriter extends GraphWriter {
   private readonly constants = new Set<string>();
@@ -92,6 +100,7 @@ class StepWriter extends GraphWriter {
     private readonly whole: GraphWriter,
     private readonly step: number,
     private readonly wires: Map<string, string>,
+    private readonly shared: Map<string, Initialiser>,
   ) {
     super();
   }
@@ -110,7 +119,12 @@ class StepWriter extends GraphWriter {
 
   override weight(name: string, type: TensorType, shape: readonly number[], source: WeightSource): string {
     this.constants.add(name);
-    return this.whole.weight(name, type, shape, source);
+    if (!isShared(name)) return this.whole.weight(name, type, shape, source);
+    if (!this.shared.has(name)) {
+      const bytes = shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT[type]);
+      this.shared.set(name, { name: this.whole.input(name, type, shape), type, shape, bytes, source });
+    }
+    return name;
   }
 
   override node(operator: string, inputs: readonly string[], outputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): string {

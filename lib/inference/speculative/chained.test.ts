@@ -135,16 +135,21 @@ it("a length that is chosen ahead grows with acceptance and falls with the draft
   const settled = (accepted: number, cost: (drafts: number) => number): number => {
     const costs = new Costs();
     for (const length of CHAINED_LENGTHS) costs.observeVerify(length, cost(length));
-    const adaptive = new AdaptiveLength(new Costs(), costs);
-    for (let cycle = 0; cycle < 40; cycle++) {
+    const plain = new Costs();
+    plain.observeVerify(1, 50);
+    const adaptive = new AdaptiveLength(plain, costs);
+    const chosen: number[] = [];
+    for (let cycle = 0; cycle < 80; cycle++) {
       const K = adaptive.ahead();
+      chosen.push(K);
+      if (K === 0) continue;
       const drafts = Array.from({ length: K }, (): Draft => ({ token: 1, q: 0.5, distribution: null }));
       adaptive.observeChained({ drafts, drafted: K, accepted: Math.min(accepted, K), timings: { draftMs: 0, verifyMs: cost(K), readbackMs: 0, otherMs: 0 } });
     }
-    return adaptive.ahead();
+    return chosen.slice(-8).sort((a, b) => a - b)[3] ?? NaN;
   };
   const cheap = (drafts: number): number => 50 + 2 * drafts;
   expect(settled(8, cheap)).toBe(8);
-  expect(settled(0, cheap)).toBe(1);
-  expect(settled(8, (drafts) => 10 + 60 * drafts)).toBe(1);
+  expect(settled(0, cheap)).toBe(0);
+  expect(settled(8, (drafts) => 20 + 60 * drafts)).toBe(1);
 });

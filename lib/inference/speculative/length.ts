@@ -18,7 +18,7 @@ export interface DraftLength {
   /** How many of these to verify. */
   cut(drafts: readonly Draft[]): number;
   observe(report: CycleReport): void;
-  /** The tokens to draft in the next cycle where that must be known before it begins: one of CHAINED_LENGTHS, or a fixed number. */
+  /** The tokens to draft in the next cycle where that must be known before it begins: none, one of CHAINED_LENGTHS, or a fixed number. */
   ahead(): number;
   /** As `observe`, for such a cycle. */
   observeChained(report: CycleReport): void;
@@ -151,14 +151,16 @@ export class AdaptiveLength implements DraftLength {
     this.milliseconds = keep * this.milliseconds + totalOf(timings) / this.costs.slowness;
   }
 
-  /** The length of most tokens a millisecond, each draft's chance being the mean's. */
+  /** The length of most tokens a millisecond, each draft's chance being the mean's; none where a pass without drafts has more, but for a try at times. */
   ahead(): number {
     const rate = (drafts: number): number => {
       let expected = 1;
       for (let place = 1; place <= drafts; place++) expected += this.mean ** place;
       return expected / this.chained.pass(drafts);
     };
-    return CHAINED_LENGTHS.reduce((best, length) => (rate(length) > rate(best) ? length : best));
+    const best = CHAINED_LENGTHS.reduce((one, other) => (rate(other) > rate(one) ? other : one));
+    if (rate(best) > 1 / this.costs.pass(1)) return best;
+    return ++this.since % TRY_EVERY === 0 ? best : 0;
   }
 
   observeChained(report: CycleReport): void {

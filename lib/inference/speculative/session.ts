@@ -164,7 +164,7 @@ export class SpeculativeSession {
       if (gate) await answer.pause(gate);
       await turn();
       if (answer.cancelled()) break;
-      const cycle = (chained ? await this.chainedCycle(index, answer, length, options) : null) ?? (await this.cycle(index, answer, length, random, options));
+      const cycle = (chained ? await this.chainedCycle(index, answer, length, random, options) : null) ?? (await this.cycle(index, answer, length, random, options));
       if (!cycle || signal?.aborted) answer.cancelled();
       if (!cycle) break;
       statistics.add(cycle);
@@ -206,13 +206,14 @@ export class SpeculativeSession {
   }
 
   /** A cycle whose drafts go to the target on the device; null if this one cannot. What is drafted beyond the answer's end is not verified. */
-  private async chainedCycle(index: number, answer: Answer, length: DraftLength, { probabilities }: SpeculativeOptions): Promise<Cycle | null> {
+  private async chainedCycle(index: number, answer: Answer, length: DraftLength, random: Random, options: SpeculativeOptions): Promise<Cycle | null> {
     const { drafter, runner } = this;
     const startMs = answer.elapsed();
     const K = length.ahead();
+    if (K === 0) return this.cycle(index, answer, fixedLength(0), random, options);
     const tokens = answer.all();
     if (tokens.length + K > runner.contextLength || !drafter.chain?.has(K)) return null;
-    const chained = (await drafter.draftAndVerify?.(tokens, K, probabilities)) ?? null;
+    const chained = (await drafter.draftAndVerify?.(tokens, K, options.probabilities)) ?? null;
     if (!chained) return null;
     const readAt = performance.now();
     const { logits } = chained;
