@@ -106,7 +106,10 @@ export class ModelDrafter implements Drafter {
   }
 
   async dispose(): Promise<void> {
-    await this.chain?.dispose();
-    await this.runner.dispose();
+    try {
+      await this.chain?.dispose();
+    } finally {
+      await this.runner.dispose();
+    }
   }
 }
