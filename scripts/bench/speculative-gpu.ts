@@ -40,7 +40,7 @@ export async function main(options: string[], ort: typeof Ort, gpu: string): Pro
   const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
   const families = Object.keys(drafts).filter((family) => options.includes(family) || !Object.keys(drafts).some((name) => options.includes(name)));
   const number = (name: string, otherwise: number): number => Number(option(name) ?? otherwise);
-  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 3), gpu };
+  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 2.5), gpu };
   const collected = new Collected();
   for (const name of families) {
     const family = openFamily(name);
