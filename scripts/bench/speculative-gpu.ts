@@ -2,7 +2,8 @@
  * `node scripts/bench/main.mjs speculative-gpu [family …]`: speculative decoding on a GPU without a browser, for machines that have only Node; see
  * node-webgpu.mjs for the package that it needs. The same runners and session as in the page, the drafts' steps both one by one and in one graph.
  * Options: `variant=`, `drafts=a,b`, `prompts=N`, `tokens=N`, `context=N`, `minutes=N` (a draft's prompts end when its share of them is used up, after one
- * at the earliest). Prints its entries; they are merged into `results/speculative.json`, or written to the file that MAMBASCOPE_BENCH_OUT names.
+ * at the earliest), `K=1,4,adaptive`, `steps=unrolled`. Prints its entries; they are merged into `results/speculative.json`, or written, draft by draft, to
+ * the file that MAMBASCOPE_BENCH_OUT names.
  */
 import { writeFile } from "node:fs/promises";
 import type * as Ort from "onnxruntime-web/webgpu";
@@ -32,26 +33,29 @@ const drafts: Readonly<Record<string, Readonly<Record<string, DraftChoice>>>> = 
   "smollm2-135m-instruct": { draft2: small("draft2"), "draft2-attention": small("draft2-attention"), draft4: small("draft4"), lookup: { kind: "lookup" } },
 };
 
-type Steps = "stepwise" | "unrolled";
-type Amount = { readonly prompts: number; readonly tokens: number; readonly contextLength: number; readonly minutes: number; readonly gpu: string };
+const STEPS = ["unrolled", "stepwise"] as const;
+type Steps = (typeof STEPS)[number];
+type Amount = { readonly lengths: readonly Drafted[]; readonly steps: readonly Steps[]; readonly prompts: number; readonly tokens: number; readonly contextLength: number; readonly minutes: number; readonly gpu: string };
 type Run = SweepRun & { readonly K: Drafted; readonly steps: Steps };
 
 export async function main(options: string[], ort: typeof Ort, gpu: string): Promise<number> {
   const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
   const families = Object.keys(drafts).filter((family) => options.includes(family) || !Object.keys(drafts).some((name) => options.includes(name)));
   const number = (name: string, otherwise: number): number => Number(option(name) ?? otherwise);
-  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 2.5), gpu };
+  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 2.5), gpu, lengths: chosen(LENGTHS, option("K")), steps: chosen(STEPS, option("steps")) };
+  const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${options.join(" ")}`.trim(), gpu);
+  const out = process.env.MAMBASCOPE_BENCH_OUT;
   const collected = new Collected();
+  const write = async (): Promise<void> => {
+    const entries = collected.entries.map((entry) => ({ ...entry, ...from }));
+    if (out) await writeFile(out, JSON.stringify(entries, null, 1));
+    else say(`Wrote ${await mergeResults("speculative", entries)}`);
+  };
   for (const name of families) {
     const family = openFamily(name);
     const known = Object.entries(drafts[name] ?? {}).filter(([draft, choice]) => (option("drafts")?.split(",").includes(draft) ?? true) && (choice.kind !== "model" || Object.hasOwn(family.bundle.manifest.variants, choice.variant ?? "")));
-    await new Bench(ort, family, option("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected).all(known);
+    await new Bench(ort, family, option("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected, write).all(known);
   }
-  const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${options.join(" ")}`.trim(), gpu);
-  const entries = collected.entries.map((entry) => ({ ...entry, ...from }));
-  const out = process.env.MAMBASCOPE_BENCH_OUT;
-  if (out) await writeFile(out, JSON.stringify(entries, null, 1));
-  else say(`Wrote ${await mergeResults("speculative", entries)}`);
   return 0;
 }
 
@@ -65,6 +69,7 @@ class Bench {
     private readonly variant: string,
     private readonly amount: Amount,
     private readonly collected: Collected,
+    private readonly write: () => Promise<void>,
   ) {
     this.config = hybridConfigOf(family.bundle.manifest, variant);
     // Spread over the kinds, whatever the number: every third prompt, then those between.
@@ -82,8 +87,9 @@ class Bench {
     for (const [index, [draft, choice]] of choices.entries()) {
       say(`── ${draft}`);
       const chain = await this.change(session, target, choice);
-      const paths: Steps[] = chain ? ["unrolled", "stepwise"] : ["stepwise"];
-      for (const steps of paths) for (const K of LENGTHS) await this.speculate(session, 0, K, steps, 8); // compiles, and loads the graphs
+      const paths: readonly Steps[] = chain ? this.amount.steps : ["stepwise"];
+      const { lengths } = this.amount;
+      for (const steps of paths) for (const K of lengths) await this.speculate(session, 0, K, steps, 8); // compiles, and loads the graphs
       const until = performance.now() + Math.max(0, ends - performance.now()) / (choices.length - index);
       const runs: Run[] = [];
       let prompts = 0;
@@ -91,14 +97,15 @@ class Bench {
         if (prompts > 0 && performance.now() > until) break;
         const plainly = () => drain(session.plain(this.inputs[prompt] ?? [], this.options(this.amount.tokens)));
         let plain = await plainly();
-        for (const K of LENGTHS) {
+        for (const K of lengths) {
           if (K === 4) plain = await plainly(); // in between, where the machine is as it is for the others
           for (const steps of paths) runs.push({ K, steps, plain, speculative: await this.speculate(session, prompt, K, steps, this.amount.tokens) });
         }
         prompts++;
       }
-      for (const steps of paths) for (const K of LENGTHS) this.add(draft, choice, runs.filter((run) => run.K === K && run.steps === steps), K, steps, prompts);
+      for (const steps of paths) for (const K of lengths) this.add(draft, choice, runs.filter((run) => run.K === K && run.steps === steps), K, steps, prompts);
       if (chain) this.collected.add({ metric: "speculative.memory", value: chain.weightBytes, unit: "bytes", of: { ...this.of(draft), what: "graphs of several steps" } });
+      await this.write();
       await session.drafter.dispose();
     }
     await target.dispose();
@@ -165,6 +172,11 @@ class Bench {
     session.drafter = new ModelDrafter(runner, headTokens, chain);
     return chain;
   }
+}
+
+/** Those of `all` that a list names, or all. */
+function chosen<T extends number | string>(all: readonly T[], list: string | undefined): readonly T[] {
+  return list === undefined ? all : all.filter((one) => list.split(",").includes(String(one)));
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
