@@ -28,7 +28,7 @@ const targets: readonly Target[] = [
     family: "stories",
     chat: false,
     variants: RATIOS,
-    drafts: { "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" }, attn0: { kind: "model", variant: "attn0" } },
+    drafts: { draft2: { kind: "model", variant: "draft2" }, "draft2-attention": { kind: "model", variant: "draft2-attention" }, "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
   },
   {
     family: "smollm2-135m-instruct",
@@ -36,6 +36,7 @@ const targets: readonly Target[] = [
     variants: RATIOS,
     drafts: {
       draft2: { kind: "model", variant: "draft2", shortlist: SHORTLIST },
+      draft4: { kind: "model", variant: "draft4", shortlist: SHORTLIST },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: SHORTLIST },
       lookup: { kind: "lookup" },
       "first 8 layers": { kind: "layers", count: 8, shortlist: SHORTLIST },

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drafts", nargs="+", default=["draft2"], metavar="VARIANT")
     parser.add_argument("--k", type=int, nargs="+", help="drafts a cycle (with --kernel: tokens a pass)")
     parser.add_argument("--prompts", type=Path, help="questions as MT-Bench writes them; their first turns are asked")
-    parser.add_argument("--limit", type=int, default=20, help="prompts")
+    parser.add_argument("--limit", type=int, default=20, help="prompts, evenly from the file")
     parser.add_argument("--tokens", type=int, default=128, help="tokens of an answer")
     parser.add_argument("--context", type=int, default=512, help="tokens of prompt and answer")
     parser.add_argument("--temperature", type=float, default=0.0)
@@ -163,7 +163,9 @@ def _prompts(options: argparse.Namespace, chat: Chat) -> list[list[int]]:
         texts = list(CHAT_PROMPTS if chat.has_template else TEXT_PROMPTS)
     else:
         texts = [question.turns[0] for question in read_questions(options.prompts)]
-    ids = [chat.ids(chat.text([{"role": "user", "content": text}])) for text in texts[: options.limit]]
+    # Evenly from the file: MT-Bench's is sorted by category, and how well drafts guess depends on it.
+    chosen = texts[:: max(1, len(texts) // options.limit)][: options.limit]
+    ids = [chat.ids(chat.text([{"role": "user", "content": text}])) for text in chosen]
     return [prompt for prompt in ids if len(prompt) > 1]
 
 
