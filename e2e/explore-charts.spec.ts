@@ -145,7 +145,7 @@ test("inside a layer, both matrices are drawn, read cell by cell, and zoomed", a
 
 test("what it buys: memory, arithmetic, measured speed, and quality beside reported figures", async ({ page }, info) => {
   test.setTimeout(240_000);
-  await openExplorer(page, "a=a.m~attn50.a.m~attn50.a.m~attn50.a.m~attn50&tab=benefit");
+  await openExplorer(page, "a=a2.m~attn50.a.m2~attn50.a.m~attn50&tab=benefit");
   const figure = (title: string) => chart(page, new RegExp(`^${title}`));
   const speed = figure("Decoding speed on this device");
   await speed.getByRole("button", { name: "Measure on this device" }).click();

@@ -66,6 +66,21 @@ test("a run gives plain decoding's text, and shows how each token came about", a
   expect(await violations(page)).toEqual([]);
 });
 
+test("without a draft in the address, the family's own decodes; every draft that ships can be chosen", async ({ page }, info) => {
+  await open(page, "tokens=40");
+  const draft = page.getByLabel("Draft", { exact: true });
+  await expect(page.getByLabel("Target", { exact: true })).toHaveValue("attn50");
+  await expect(draft).toHaveValue("draft2");
+  await expect(draft.getByRole("option", { name: "Draft: 2 attention layers" })).toHaveAttribute("value", "draft2-attention");
+  await run(page);
+  await expect(summary(page)).toContainText("token for token");
+  expect((await tags(page)).accepted).toBeGreaterThan(5);
+  await keepScreenshot(page, info, "speculate-draft");
+  await page.goto("/speculate?family=smollm2-135m-instruct&provider=wasm");
+  await expect(draft).toHaveValue("draft2");
+  for (const name of ["draft2-attention", "draft4"]) await expect(draft.locator(`option[value="${name}"]`)).toHaveCount(1);
+});
+
 test("another draft is loaded beside the target; a lookup needs none; sampling works", async ({ page }) => {
   await open(page, "target=attn0&draft=first-1&k=adaptive&tokens=24");
   await run(page);

@@ -86,7 +86,7 @@ test("problems stand at their fields and in a list that leads there; nothing wro
 test("a shipped run is duplicated with its config, on this machine", async ({ page }) => {
   await openForm(page, "?from=shipped:stories-attn50");
   await expect(page.getByText("A copy of the run stories-attn50.")).toBeVisible();
-  await expect.poll(() => mamba(page)).toBe("1 3 5 7");
+  await expect.poll(() => mamba(page)).toBe("2 4 5 7");
   await expect(field(page, "optimiser.steps")).toHaveValue("1500");
   await expect(page.locator('[data-field="name"] input')).toHaveValue("stories-attn50-2");
   await expect(page.getByLabel("Node", { exact: true })).toHaveValue("local");

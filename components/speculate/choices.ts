@@ -14,9 +14,10 @@ export function defaultTarget(family: ListedFamily): string {
   return (hybrid ?? targets[0] ?? targetsOf(family)[0])?.name ?? "";
 }
 
-/** The family's own draft if it ships one, else the lookup, which needs no model. */
+/** The family's own draft, if it ships one: draft2, else the first; else the lookup, which needs no model. */
 export function defaultDraft(family: ListedFamily): DraftChoice {
-  const own = family.variants.find(({ draft, ready }) => draft && ready);
+  const drafts = family.variants.filter(({ draft, ready }) => draft && ready);
+  const own = drafts.find(({ name }) => name === "draft2") ?? drafts[0];
   return own ? { kind: "model", variant: own.name } : { kind: "lookup" };
 }
 

@@ -74,7 +74,7 @@ describe("requests", () => {
 
   it("distances: of each layer that the set holds, and kept", async () => {
     const distances = await probe.distances("attn50", call);
-    expect(distances.map(({ layer }) => layer)).toEqual([1, 3, 5, 7]);
+    expect(distances.map(({ layer }) => layer)).toEqual([2, 4, 5, 7]);
     for (const { relativeError, cosine } of distances) {
       expect(relativeError).toBeGreaterThan(0);
       expect(relativeError).toBeLessThan(3);
@@ -130,7 +130,7 @@ describe("requests", () => {
   it("tells of itself and of its progress", async () => {
     const info = probe.info();
     expect(info).toMatchObject({ family: "stories", layers: 8, heads: 4, groups: 2, vocabularySize: 4096, provider: "wasm", threads: 1, warnings: [] });
-    expect(info.sets.map(({ name }) => name)).toEqual(["attn50", "aligned"]);
+    expect(info.sets.map(({ name }) => name)).toEqual(["attn50", "aligned", "dpo"]);
     expect(info.variants.map(({ name }) => name)).toContain("attn25");
     expect(info.memory.heapBytes).toBeGreaterThan(info.memory.weightBytes);
     const heard: ProbeProgress[] = [];

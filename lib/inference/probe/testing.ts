@@ -24,7 +24,7 @@ export const isFetched = (family: string): boolean => foldersOf(family).some((fo
 /** A family's files as the server gives them. */
 export async function familyFiles(family: string): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for (const folder of foldersOf(family).reverse()) {
+  for (const folder of foldersOf(family)) {
     for (const name of await readdir(folder)) files.set(name, new Uint8Array(await readFile(path.join(folder, name))));
   }
   return files;

@@ -14,14 +14,20 @@ import smollm2AlignedRandom from "@/trainer/recipes/smollm2-aligned-random.json"
 import smollm2Aligned from "@/trainer/recipes/smollm2-aligned.json";
 import smollm2Attn0 from "@/trainer/recipes/smollm2-attn0.json";
 import smollm2Attn50Interleaved from "@/trainer/recipes/smollm2-attn50-interleaved.json";
+import smollm2Attn50Long from "@/trainer/recipes/smollm2-attn50-long.json";
 import smollm2Attn50 from "@/trainer/recipes/smollm2-attn50.json";
+import smollm2Dpo from "@/trainer/recipes/smollm2-dpo.json";
 import smollm2Draft2Attention from "@/trainer/recipes/smollm2-draft2-attention.json";
+import smollm2Draft2Attn50 from "@/trainer/recipes/smollm2-draft2-attn50.json";
 import smollm2Draft2 from "@/trainer/recipes/smollm2-draft2.json";
+import smollm2Draft4 from "@/trainer/recipes/smollm2-draft4.json";
 import storiesAlign from "@/trainer/recipes/stories-align.json";
 import storiesAlignedRandom from "@/trainer/recipes/stories-aligned-random.json";
 import storiesAligned from "@/trainer/recipes/stories-aligned.json";
+import storiesAttn50Interleaved from "@/trainer/recipes/stories-attn50-interleaved.json";
 import storiesAttn50 from "@/trainer/recipes/stories-attn50.json";
 import storiesDemo from "@/trainer/recipes/stories-demo.json";
+import storiesDpo from "@/trainer/recipes/stories-dpo.json";
 import storiesDraft2Attention from "@/trainer/recipes/stories-draft2-attention.json";
 import storiesDraft2 from "@/trainer/recipes/stories-draft2.json";
 import storiesTeacher from "@/trainer/recipes/stories-teacher.json";
@@ -49,13 +55,19 @@ export const recipes = {
   "smollm2-attn0": smollm2Attn0,
   "smollm2-attn50": smollm2Attn50,
   "smollm2-attn50-interleaved": smollm2Attn50Interleaved,
+  "smollm2-attn50-long": smollm2Attn50Long,
+  "smollm2-dpo": smollm2Dpo,
   "smollm2-draft2": smollm2Draft2,
   "smollm2-draft2-attention": smollm2Draft2Attention,
+  "smollm2-draft2-attn50": smollm2Draft2Attn50,
+  "smollm2-draft4": smollm2Draft4,
   "stories-align": storiesAlign,
   "stories-aligned": storiesAligned,
   "stories-aligned-random": storiesAlignedRandom,
   "stories-attn50": storiesAttn50,
+  "stories-attn50-interleaved": storiesAttn50Interleaved,
   "stories-demo": storiesDemo,
+  "stories-dpo": storiesDpo,
   "stories-draft2": storiesDraft2,
   "stories-draft2-attention": storiesDraft2Attention,
   "stories-teacher": storiesTeacher,
