@@ -18,6 +18,7 @@ type TokenTextProps = {
 /** The text, each token coloured by its value; hover, touch, or arrow keys choose one. */
 export function TokenText({ pieces, values, top, differs, active, onActive, label }: TokenTextProps) {
   const box = useRef<HTMLDivElement>(null);
+  const pointer = useRef<readonly [x: number, y: number] | null>(null);
   const cells = useMemo(
     () => pieces.map((piece, position) => ({ piece, color: heatColor(values[position] ?? 0, top), differs: differs(position) })),
     [pieces, values, top, differs],
@@ -51,7 +52,13 @@ export function TokenText({ pieces, values, top, differs, active, onActive, labe
       aria-label={label}
       aria-activedescendant={`token-${active}`}
       onKeyDown={press}
-      onPointerOver={(event) => event.pointerType === "mouse" && pointed(event.target)}
+      onPointerMove={({ clientX, clientY }) => (pointer.current = [clientX, clientY])}
+      onPointerOver={({ pointerType, target, clientX, clientY }) => {
+        // Text that the keys scroll comes to lie under a pointer at rest: that chooses nothing.
+        const rests = pointer.current?.[0] === clientX && pointer.current[1] === clientY;
+        pointer.current = [clientX, clientY];
+        if (pointerType === "mouse" && !rests) pointed(target);
+      }}
       onClick={(event) => pointed(event.target)}
       className="max-h-[26rem] overflow-y-auto rounded-lg border border-line bg-surface p-3.5 font-mono text-[13px] leading-[1.75] [overflow-wrap:anywhere] whitespace-pre-wrap [font-variant-ligatures:none]"
     >

@@ -11,7 +11,7 @@ import { REPORTED_SPECULATION } from "@/lib/evaluation/reported-speculation";
 import type { ResultsFile } from "@/lib/home/results";
 import { kernelTimes, recorded } from "./recorded";
 
-const colours = ["var(--attention)", "var(--mamba)", "var(--good)", "var(--ink-2)", "var(--accent)", "var(--warn)"];
+const colours = ["var(--attention)", "var(--mamba)", "var(--good)", "var(--ink-2)"];
 const dashes = [undefined, "7 3", "2 3", "9 3 2 3"];
 type Series = { readonly key: string; readonly label: string; readonly colour: string; readonly dash: string | undefined; readonly points: ReadonlyMap<number, number> };
 

@@ -7,16 +7,21 @@ import type { Settings } from "./settings";
 
 export const targetsOf = (family: ListedFamily): ListedVariant[] => family.variants.filter(({ draft }) => !draft);
 
+/** Those whose files are here; all of them, while not even the base is: what is chosen then can be fetched. */
+function usable(variants: readonly ListedVariant[], family: ListedFamily): readonly ListedVariant[] {
+  return family.variants.some(({ ready }) => ready) ? variants.filter(({ ready }) => ready) : variants;
+}
+
 /** The hybrid that the page opens on: half attention, else the first that is no teacher, else the first. */
 export function defaultTarget(family: ListedFamily): string {
-  const targets = targetsOf(family).filter(({ ready }) => ready);
+  const targets = usable(targetsOf(family), family);
   const hybrid = targets.find(({ name }) => name === "attn50") ?? targets.find(({ layers }) => layers.some((layer) => layer !== "attention"));
   return (hybrid ?? targets[0] ?? targetsOf(family)[0])?.name ?? "";
 }
 
 /** The family's own draft, if it ships one: draft2, else the first; else the lookup, which needs no model. */
 export function defaultDraft(family: ListedFamily): DraftChoice {
-  const drafts = family.variants.filter(({ draft, ready }) => draft && ready);
+  const drafts = usable(family.variants.filter(({ draft }) => draft), family);
   const own = drafts.find(({ name }) => name === "draft2") ?? drafts[0];
   return own ? { kind: "model", variant: own.name } : { kind: "lookup" };
 }

@@ -1,14 +1,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { resultsSchema } from "@/lib/home/results";
-import { parseManifest } from "@/lib/weights/manifest";
+import { type Manifest, parseManifest } from "@/lib/weights/manifest";
 import { contextsWithin, describeDevice } from "./measure";
 import { ownPointsOf, recordedPoints, recordedTexts } from "./quality-data";
 
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8"));
 const results = [{ name: "quality", results: resultsSchema.parse(read("results/quality.json")) }, { name: "broken", problem: "cannot be read" }];
 const manifest = parseManifest(read("public/models/stories/manifest.json"));
-const variants = Object.entries(manifest.variants).map(([name, { title, layers }]) => ({ name, title, layers }));
+const variantsOf = ({ variants }: Manifest) => Object.entries(variants).map(([name, { title, layers }]) => ({ name, title, layers }));
+const variants = variantsOf(manifest);
 
 describe("recorded points", () => {
   it("place the recorded variants by the attention that their layers keep", () => {
@@ -27,6 +28,9 @@ describe("recorded points", () => {
   it("keep texts apart, and families, and leave out variants whose layers nobody knows", () => {
     const texts = recordedTexts(results, "smollm2-135m-instruct");
     expect(new Set(texts).size).toBe(texts.length);
+    // Multiple choice and needles are recorded too, and have no place in this chart.
+    const smollm2 = variantsOf(parseManifest(read("public/models/smollm2-135m-instruct/manifest.json")));
+    for (const text of texts) expect(recordedPoints({ results, family: "smollm2-135m-instruct", variants: smollm2 }, "kl", text).length).toBeGreaterThan(1);
     expect(recordedTexts(results, "nobody")).toEqual([]);
     expect(recordedPoints({ results, family: "smollm2-135m-instruct", variants: [] }, "kl", texts[0]!)).toEqual([]);
   });

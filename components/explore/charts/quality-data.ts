@@ -15,9 +15,10 @@ export const QUALITY: Readonly<Record<QualityMetric, MetricText>> = {
 
 export type QualityPoint = { readonly label: string; readonly attention: number; readonly value: number };
 
-/** The texts on which a family's variants were measured, in the order of the results. */
+/** The texts on which the distance of a family's variants from the teacher was measured, in the order of the results. */
 export function recordedTexts(results: BenefitPanelProps["results"], family: string): string[] {
-  return [...new Set(entriesOf(results, family).map(({ of }) => String(of.data ?? "unnamed")))];
+  const shown = new Set(Object.values(QUALITY).map(({ recorded }) => recorded));
+  return [...new Set(entriesOf(results, family).filter(({ metric }) => shown.has(metric)).map(({ of }) => String(of.data ?? "unnamed")))];
 }
 
 /** Recorded variants of a family on one text, most attention first. Only variants whose layers are known have a place on the axis. */
