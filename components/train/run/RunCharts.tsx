@@ -25,7 +25,7 @@ export function RunCharts({ name, series, layers, origin, stages, view, onView }
   const theme = useThemeName();
   const onZoom = useCallback((zoom: Range | null) => onView({ zoom }), [onView]);
   const keys = [...series.keys()].join(",");
-  const lossUnit = stages.length > 1 ? "by each stage's method" : layers.size > 0 ? "mean relative error of the layers" : "nat/token";
+  const lossUnit = stages.length > 1 ? "by each stage's method" : layers.size > 0 ? "mean relative error of the layers" : series.has("train:margin") ? "nat a pair" : "nat/token";
   // Charts come and go with the measures, not with their values.
   const plan = useMemo(() => planCharts([...series.keys()], (one, other) => alike(series.get(one), series.get(other)), lossUnit), [keys, lossUnit]); // eslint-disable-line react-hooks/exhaustive-deps -- `keys` stands for `series`
   const names = useMemo(() => [name], [name]);

@@ -35,10 +35,7 @@ function sampled(name: string, title: string, rows: number, batch: number, seed:
 /** Answers as a draft meets them: greedy or nearly so, to questions as varied as ever. */
 const low = ["--text-share", "0.05", "--chat-temperature", "0", "0.3", "0.6", "--question-temperature", "0.8"];
 
-const smollm2Rows = [
-  sampled("rows", "Sampling training text from SmolLM2", 24_576, 1024, 100, `${smollm2}/train`),
-  sampled("held-out-rows", "Sampling held-out text from SmolLM2", 128, 128, 999, `${smollm2}/evaluation`),
-];
+const smollm2Train = sampled("rows", "Sampling training text from SmolLM2", 24_576, 1024, 100, `${smollm2}/train`);
 
 export const dataSteps: Record<DataName, readonly JobStep[]> = {
   none: [],
@@ -59,9 +56,9 @@ export const dataSteps: Record<DataName, readonly JobStep[]> = {
     pairs("pairs", "Writing pairs of stories", 8000, 71, `${stories}/preferences.jsonl`),
     pairs("held-out-pairs", "Writing held-out pairs", 512, 72, `${stories}/preferences-held-out.jsonl`),
   ],
-  smollm2: smollm2Rows,
+  smollm2: [smollm2Train, sampled("held-out-rows", "Sampling held-out text from SmolLM2", 128, 128, 999, `${smollm2}/evaluation`)],
   "smollm2-low": [
-    smollm2Rows[0]!,
+    smollm2Train,
     sampled("low-rows", "Sampling answers at low temperatures", 4096, 1024, 801, `${smollm2}/low`, low),
     sampled("held-out-low-rows", "Sampling held-out answers at low temperatures", 64, 64, 998, `${smollm2}/low-evaluation`, low),
   ],
