@@ -48,8 +48,13 @@ class Comparison:
 
     @property
     def acceptance(self) -> float:
-        """Accepted drafts over all drafts."""
-        return sum(i * count for i, count in enumerate(self.lengths)) / (sum(self.lengths) * self.drafts)
+        """Accepted drafts over those that were decided on: what follows a rejected draft is not."""
+        decided = sum(min(i + 1, self.drafts) * count for i, count in enumerate(self.lengths))
+        return self._accepted / decided
+
+    @property
+    def _accepted(self) -> int:
+        return sum(i * count for i, count in enumerate(self.lengths))
 
     def by_position(self) -> list[float]:
         """Share of cycles in which the draft at each position stood."""
@@ -59,7 +64,7 @@ class Comparison:
     @property
     def tokens_per_cycle(self) -> float:
         """The accepted drafts and one token more, on average."""
-        return 1 + self.acceptance * self.drafts
+        return 1 + self._accepted / sum(self.lengths)
 
 
 def compare(
