@@ -53,7 +53,7 @@ function unusable(family: string, problem: Problem): ListedFamily {
 }
 
 async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
-  const files = await Promise.all(Object.keys(allFilesOf(manifest)).map((name) => describeFile(manifest, name)));
+  const files = await Promise.all(Object.entries(allFilesOf(manifest)).map(([name, promised]) => describeFile(manifest, name, promised)));
   const usable = new Set(files.filter(({ state }) => state === "present").map(({ name }) => name));
   const tokenizer = [manifest.tokenizer.file, manifest.tokenizer.config];
   const { origin } = manifest.base;
@@ -90,8 +90,7 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
   };
 }
 
-async function describeFile(manifest: Manifest, name: string): Promise<ListedFile> {
-  const promised = allFilesOf(manifest)[name] ?? { bytes: 0, sha256: "" };
+async function describeFile(manifest: Manifest, name: string, promised: { readonly bytes: number; readonly sha256: string }): Promise<ListedFile> {
   const found = await findInRoots(manifest.family, name);
   return {
     name,

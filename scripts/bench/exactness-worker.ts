@@ -5,7 +5,7 @@ import { drain } from "@/lib/inference/speculative/sweep";
 import { diskDrafter, diskSession } from "@/lib/inference/speculative/testing";
 import { nodeRuntime } from "@/lib/inference/testing";
 import type { Task } from "./exactness";
-import { type Family, openFamily } from "./exactness-family";
+import { type Family, GREEDY, openFamily } from "./exactness-family";
 import type { Mismatch, Outcome } from "./exactness-findings";
 import { serveJobs } from "./jobs";
 
@@ -44,8 +44,7 @@ async function unload({ session, drafters }: Loaded): Promise<void> {
 async function attempt(loaded: Loaded, { target, prompt, tokens, drafts }: Task, onOutcome: (outcome: Outcome) => void): Promise<void> {
   const { bundle, tokenizer, inputs } = loaded.family;
   const input = inputs[prompt] ?? [];
-  const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
-  const options: AnswerOptions = { sampling: greedy, seed: 1, maxTokens: tokens, stopTokens: new Set(), decode: (ids) => tokenizer.decode(ids) };
+  const options: AnswerOptions = { sampling: GREEDY, seed: 1, maxTokens: tokens, stopTokens: new Set(), decode: (ids) => tokenizer.decode(ids) };
   const plain = (await drain(loaded.session.plain(input, options))).tokenIds;
   for (const { draft, choice, K: lengths } of drafts) {
     const drafter = loaded.drafters.get(draft) ?? (await diskDrafter(bundle, bundle.config(target), choice, CONTEXT));

@@ -6,20 +6,17 @@
  * where it stopped; `fresh` forgets it. The entries are merged into `results/speculative.json`, or written to the file that MAMBASCOPE_BENCH_OUT names.
  */
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { DraftChoice } from "@/lib/inference/speculative/types";
 import { MAX_DRAFTED } from "@/lib/inference/speculative/types";
 import { filesOf, hybridConfigOf, type Manifest } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
 import { homeFolder } from "../lib/paths.mjs";
-import { openFamily } from "./exactness-family";
+import { openFamily, SHORTLIST } from "./exactness-family";
 import { type Cell, Findings, type Outcome } from "./exactness-findings";
 import { runJobs } from "./jobs";
-import { mergeResults, origin } from "./results";
+import { deliver, origin } from "./results";
 
-/** Part of a vocabulary that a draft guesses among, as in the page's benchmark. */
-const SHORTLIST = 4096;
 /** From this vocabulary on, each K on each prompt takes hours. */
 const LARGE_VOCABULARY = 16384;
 
@@ -78,9 +75,7 @@ export async function main(options: string[]): Promise<number> {
   const entries = cells.flatMap((cell) => findings.entries(cell, { family, prompts, lengthsOf, full })).map((entry) => ({ ...entry, ...from }));
   const different = entries.reduce((sum, { value }) => sum + value, 0);
   say(`${entries.length} entries; ${different} answers that differ; ${Math.round((performance.now() - began) / 1000)} s.`);
-  const out = process.env.MAMBASCOPE_BENCH_OUT;
-  if (out) await writeFile(out, JSON.stringify(entries, null, 1));
-  else say(`Wrote ${await mergeResults("speculative", entries)}`);
+  await deliver("speculative", entries);
   return different === 0 ? 0 : 1;
 }
 

@@ -48,6 +48,13 @@ export async function mergeResults(name: string, entries: readonly ResultEntry[]
   return write(name, { ...head, entries: [...without(head.entries, entries), ...entries] });
 }
 
+/** Entries of a benchmark that may run on another machine: into the file that MAMBASCOPE_BENCH_OUT names, for `merge`, or else merged here. */
+export async function deliver(name: string, entries: readonly ResultEntry[]): Promise<void> {
+  const out = process.env.MAMBASCOPE_BENCH_OUT;
+  if (out) await writeFile(out, JSON.stringify(entries, null, 1));
+  else say(`Wrote ${await mergeResults(name, entries)}`);
+}
+
 const fileOf = (name: string): string => path.join(root, "results", `${name}.json`);
 
 /** A machine's facts, as the files give them. */

@@ -5,7 +5,6 @@
  * at the earliest), `K=1,4,adaptive`, `steps=unrolled`. Prints its entries; they are merged into `results/speculative.json`, or written, draft by draft, to
  * the file that MAMBASCOPE_BENCH_OUT names.
  */
-import { writeFile } from "node:fs/promises";
 import type * as Ort from "onnxruntime-web/webgpu";
 import type { HybridConfig } from "@/lib/hybrid/config";
 import { firstLayers } from "@/lib/inference/speculative/first-layers";
@@ -23,8 +22,8 @@ import type { GraphPlan } from "@/lib/onnx/plan";
 import { buildUnrolled } from "@/lib/onnx/unroll";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
-import { type Family, openFamily } from "./exactness-family";
-import { Collected, mergeResults, origin } from "./results";
+import { type Family, GREEDY, openFamily } from "./exactness-family";
+import { Collected, deliver, origin } from "./results";
 
 const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
 const small = (variant: string): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST });
@@ -44,13 +43,8 @@ export async function main(options: string[], ort: typeof Ort, gpu: string): Pro
   const number = (name: string, otherwise: number): number => Number(option(name) ?? otherwise);
   const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 2.5), gpu, lengths: chosen(LENGTHS, option("K")), steps: chosen(STEPS, option("steps")) };
   const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${options.join(" ")}`.trim(), gpu);
-  const out = process.env.MAMBASCOPE_BENCH_OUT;
   const collected = new Collected();
-  const write = async (): Promise<void> => {
-    const entries = collected.entries.map((entry) => ({ ...entry, ...from }));
-    if (out) await writeFile(out, JSON.stringify(entries, null, 1));
-    else say(`Wrote ${await mergeResults("speculative", entries)}`);
-  };
+  const write = (): Promise<void> => deliver("speculative", collected.entries.map((entry) => ({ ...entry, ...from })));
   for (const name of families) {
     const family = openFamily(name);
     const known = Object.entries(drafts[name] ?? {}).filter(([draft, choice]) => (option("drafts")?.split(",").includes(draft) ?? true) && (choice.kind !== "model" || Object.hasOwn(family.bundle.manifest.variants, choice.variant ?? "")));
@@ -139,8 +133,7 @@ class Bench {
   }
 
   private options(maxTokens: number): Omit<SpeculativeOptions, "K"> {
-    const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
-    return { sampling: greedy, seed: 1, maxTokens, stopTokens: new Set(), decode: (ids) => this.family.tokenizer.decode(ids), probabilities: false };
+    return { sampling: GREEDY, seed: 1, maxTokens, stopTokens: new Set(), decode: (ids) => this.family.tokenizer.decode(ids), probabilities: false };
   }
 
   private async open(config: HybridConfig, headTokens: Uint32Array | undefined, choices: boolean): Promise<{ runner: WebGpuRunner; plan: GraphPlan }> {

@@ -6,6 +6,7 @@
  */
 import { say } from "../lib/console.mjs";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
+import { SHORTLIST } from "./exactness-family";
 import { openLab, type Browser, type Lab } from "./harness";
 import { Kept } from "./kept";
 import { chatPrompts, type KindedPrompt, storyPrompts } from "./prompts";
@@ -20,8 +21,6 @@ const SPEED_LENGTHS: Drafted[] = [1, 2, 3, 4, "adaptive"];
 const THREADS = 2;
 /** What was found, by part. */
 const ENTRIES = "entries ";
-/** Of the draft's head: enough for nine in ten tokens, at a twelfth of its cost. */
-const SHORTLIST = 4096;
 
 const targets: readonly Target[] = [
   {

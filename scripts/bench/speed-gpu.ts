@@ -17,7 +17,7 @@ import { buildGraph } from "@/lib/onnx/build";
 import { createExpander } from "@/lib/onnx/expand";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
-import { type Family, openFamily } from "./exactness-family";
+import { type Family, GREEDY, openFamily } from "./exactness-family";
 import { Collected, median, mergeResults, origin } from "./results";
 import { passage } from "./texts";
 
@@ -67,8 +67,7 @@ async function decoding(ort: typeof Ort, { bundle, tokenizer }: Family, variant:
   const all = tokenizer.encode(passage);
   const answer = (prompt: readonly number[], maxTokens: number) => {
     runner.reset();
-    const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
-    return drain(generate(new Context(runner), prompt, { sampling: greedy, seed: 1, maxTokens, stopTokens: new Set<number>(), contextLength: CONTEXT, chunk: runner.chunk, decode: (ids) => tokenizer.decode(ids) }));
+    return drain(generate(new Context(runner), prompt, { sampling: GREEDY, seed: 1, maxTokens, stopTokens: new Set<number>(), contextLength: CONTEXT, chunk: runner.chunk, decode: (ids) => tokenizer.decode(ids) }));
   };
   const speeds = { decode: [] as number[], prefill: [] as number[] };
   for (let round = -1; round < rounds; round++) {

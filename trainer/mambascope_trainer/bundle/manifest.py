@@ -17,14 +17,12 @@ from ..errors import MambascopeError
 from .agreement import check_agreement
 from .codecs import CODEC_PARTS, part_shapes
 from .fields import Reader, invalid
-from .names import NAME_PATTERN, split_layer
+from .names import FILE_PATTERN, NAME_PATTERN, SHA256_PATTERN, split_layer
 from .safetensors import DTYPES
 from .token_ranking import TokenRanking, parse_token_ranking
 
 FORMAT, VERSION = "mambascope-bundle", 1
 MANIFEST = "manifest.json"
-_FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -259,8 +257,8 @@ def parse_manifest(data: Any) -> Manifest:
         special_tokens=SpecialTokens(
             special.optional_integer("bos"), special.integers("eos"), special.optional_integer("pad")
         ),
-        tokenizer=TokenizerFiles(tokenizer.text("file", _FILE_PATTERN), tokenizer.text("config", _FILE_PATTERN)),
-        files={name: _file_info(item) for name, item in top.children("files", _FILE_PATTERN)},
+        tokenizer=TokenizerFiles(tokenizer.text("file", FILE_PATTERN), tokenizer.text("config", FILE_PATTERN)),
+        files={name: _file_info(item) for name, item in top.children("files", FILE_PATTERN)},
         origin=_origin(base.child("origin")),
         tensors=_tensors(base),
         mixer_sets={name: _mixer_set(item) for name, item in top.children("mixer_sets", NAME_PATTERN)},
@@ -296,7 +294,7 @@ def _architecture(reader: Reader) -> Architecture:
 
 
 def _file_info(reader: Reader) -> FileInfo:
-    info = FileInfo(reader.integer("bytes", 0), reader.text("sha256", _SHA256_PATTERN))
+    info = FileInfo(reader.integer("bytes", 0), reader.text("sha256", SHA256_PATTERN))
     reader.done()
     return info
 
@@ -310,7 +308,7 @@ def _origin(reader: Reader) -> dict[str, Any]:
     for name in names[kind]:
         origin[name] = reader.text(name)
     if kind == "gguf-package":
-        origin["sha256"] = reader.text("sha256", _SHA256_PATTERN)
+        origin["sha256"] = reader.text("sha256", SHA256_PATTERN)
     reader.done()
     return origin
 
@@ -324,7 +322,7 @@ def _tensors(reader: Reader) -> dict[str, TensorEntry]:
         parts = item.child("parts")
         spans = {part: parts.span(part) for part in CODEC_PARTS[codec]}
         parts.done()
-        entry = TensorEntry(codec, item.integers("shape"), item.text("file", _FILE_PATTERN), spans)
+        entry = TensorEntry(codec, item.integers("shape"), item.text("file", FILE_PATTERN), spans)
         item.done()
         for part, shape in part_shapes(codec, entry.shape).items():
             size = prod(shape) * DTYPES[CODEC_PARTS[codec][part]].itemsize

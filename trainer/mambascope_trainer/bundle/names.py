@@ -1,4 +1,4 @@
-"""Names in bundles: families, mixer sets, variants, and a layer's mixer."""
+"""Names in bundles: families, mixer sets, variants, files, and a layer's mixer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from ..errors import MambascopeError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 MIXER_KINDS = ("attention", "mamba2", "mamba")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,13 @@ import numpy.typing as npt
 
 from ..errors import MambascopeError
 from .fields import Reader, invalid
+from .names import FILE_PATTERN, SHA256_PATTERN
 from .safetensors import write_atomic
 
 if TYPE_CHECKING:
     from .bundle import Bundle
 
 FILE = "token-ranking.bin"
-_FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class TokenRanking:
 def parse_token_ranking(reader: Reader, vocabulary: int) -> TokenRanking:
     """Checks the manifest's field. Raises `manifest-invalid`."""
     found = TokenRanking(
-        reader.text("file", _FILE_PATTERN),
+        reader.text("file", FILE_PATTERN),
         reader.integer("bytes", 4),
-        reader.text("sha256", _SHA256_PATTERN),
+        reader.text("sha256", SHA256_PATTERN),
         reader.integer("count", 1),
     )
     reader.done()
