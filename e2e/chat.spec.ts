@@ -64,12 +64,12 @@ test("Escape stops an answer at once, and the next one works", async ({ page }, 
   await waitReady(page);
   await setNumber(page, "Most tokens", 1900);
   await send(page, "Once upon a time");
-  await expect(page.getByTestId("timings")).toContainText("tokens/s");
+  // The first token may be part of a character, and then shows nothing.
+  await expect.poll(async () => (await page.getByTestId("answer").innerText()).length).toBeGreaterThan("Once upon a time".length);
   await page.keyboard.press("Escape");
   await waitIdle(page);
   await expect(page.getByTestId("timings")).toContainText("stopped");
   const stopped = await page.getByTestId("answer").innerText();
-  expect(stopped.length).toBeGreaterThan("Once upon a time".length);
 
   await setNumber(page, "Most tokens", 8);
   await send(page, "The end");
