@@ -30,7 +30,7 @@ def _rms_norm(x: F64, weight: F64, eps: float) -> F64:
 
 
 class Reference:
-    """A variant's forward pass: token ids (T,) to logits (T, V)."""
+    """A variant's forward pass: token ids (T,), and features (T, D) for a draft that reads them, to logits (T, V)."""
 
     def __init__(self, bundle: Bundle, layers: Sequence[str]) -> None:
         self._bundle, self._layers = bundle, [split_layer(layer) for layer in layers]
@@ -40,10 +40,12 @@ class Reference:
     def _weight(self, name: str, mixer_set: str | None = None) -> F64:
         return self._bundle.tensor(name, mixer_set).astype(np.float64)
 
-    def logits(self, ids: Sequence[int]) -> F64:
+    def logits(self, ids: Sequence[int], features: npt.ArrayLike | None = None) -> F64:
         eps = self._arch.rms_norm_eps
         embedding = self._weight("model.embed_tokens.weight")
         x = embedding[np.asarray(ids)]
+        if features is not None:
+            x = x + np.asarray(features, np.float64) @ self._weight("model.features_proj.weight", self._draft).T
         for index, (kind, mixer_set) in enumerate(self._layers):
             layer = f"model.layers.{index}."
             u = _rms_norm(x, self._weight(layer + "input_layernorm.weight", mixer_set), eps)

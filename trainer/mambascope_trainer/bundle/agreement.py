@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 LAST_NORM = "model.norm.weight"
+FEATURES = "model.features_proj.weight"
 
 
 def check_agreement(manifest: Manifest) -> None:
@@ -84,13 +85,16 @@ def _check_draft(manifest: Manifest, where: str, mixer_set: MixerSet, architectu
 
 
 def _draft_shapes(where: str, mixer_set: MixerSet, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """All that a draft owns: its layers and the last norm. The embedding and the LM head are the base's."""
+    """All that a draft owns: its layers, the last norm, and what reads features if it does. The embedding and the LM
+    head are the base's."""
     attention = mixer_set.mixer == "attention"
     shapes = {
         name: shape
         for name, shape in architecture.tensor_shapes().items()
         if name == LAST_NORM or ((match := _LAYER.fullmatch(name)) and (attention or not _is_attention(match)))
     }
+    if mixer_set.draft and mixer_set.draft.features:
+        shapes[FEATURES] = (architecture.hidden_size, architecture.hidden_size)
     if attention:
         if mixer_set.config:
             raise invalid(f"{where}.config", "it must be empty: attention has the base's shape")

@@ -83,6 +83,13 @@ class Reader:
         self._expect(good, name, "a positive number")
         return float(value)
 
+    def flag(self, name: str) -> bool:
+        """A field that is true or left out."""
+        if name not in self._value:
+            return False
+        self._expect(self._take(name) is True, name, "true (leave it out otherwise)")
+        return True
+
     def boolean(self, name: str) -> bool:
         value = self._take(name)
         self._expect(isinstance(value, bool), name, "true or false")

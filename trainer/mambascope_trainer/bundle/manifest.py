@@ -91,14 +91,22 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Draft:
-    """What makes a mixer set a draft, a small model of its own: how its architecture differs from its base's."""
+    """What makes a mixer set a draft, a small model of its own: how its architecture differs from its base's.
+
+    features: it also reads its target's hidden states (EAGLE, arXiv 2401.15077), and so cannot run alone.
+    """
 
     num_hidden_layers: int
     intermediate_size: int
+    features: bool = False
 
     def architecture(self, base: Architecture) -> Architecture:
         """The draft's shape."""
-        return replace(base, **asdict(self))
+        return replace(base, num_hidden_layers=self.num_hidden_layers, intermediate_size=self.intermediate_size)
+
+    def to_json(self) -> dict[str, Any]:
+        shape = {"num_hidden_layers": self.num_hidden_layers, "intermediate_size": self.intermediate_size}
+        return {**shape, **({"features": True} if self.features else {})}
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class MixerSet:
     def to_json(self) -> dict[str, Any]:
         return {
             "mixer": self.mixer,
-            **({"draft": asdict(self.draft)} if self.draft else {}),
+            **({"draft": self.draft.to_json()} if self.draft else {}),
             "config": dict(self.config),
             "layers": list(self.layers),
             "tensors": {name: entry.to_json() for name, entry in self.tensors.items()},
@@ -198,6 +206,11 @@ class Manifest:
         name = split_layer(layers[0])[1]
         mixer_set = self.mixer_sets.get(name) if name is not None else None
         return (name, mixer_set) if name is not None and mixer_set is not None and mixer_set.draft else None
+
+    def reads_features(self, layers: Sequence[str]) -> bool:
+        """Whether these layers are a draft's that needs its target's hidden states."""
+        found = self.draft(layers)
+        return found is not None and found[1].draft is not None and found[1].draft.features
 
     def architecture_of(self, layers: Sequence[str]) -> Architecture:
         """The shape of a variant's model: the base's, or the draft's."""
@@ -351,7 +364,8 @@ def _mixer_set(reader: Reader) -> MixerSet:
 
 
 def _draft(reader: Reader) -> Draft:
-    draft = Draft(reader.integer("num_hidden_layers", 1), reader.integer("intermediate_size", 1))
+    layers, width = reader.integer("num_hidden_layers", 1), reader.integer("intermediate_size", 1)
+    draft = Draft(layers, width, reader.flag("features"))
     reader.done()
     return draft
 

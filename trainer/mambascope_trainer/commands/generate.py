@@ -34,7 +34,7 @@ from ..data.sampler import for_sampling
 from ..errors import MambascopeError
 from ..evaluation.subjects import load_run
 from ..model.llama import Llama
-from ..model.load import load_teacher, load_variant
+from ..model.load import load_alone, load_teacher
 from ..run.device import resolve_device
 from ..run.directory import RunDirectory
 
@@ -116,7 +116,7 @@ def _make(options: argparse.Namespace, bundle: Bundle, chat: ChatFormat) -> dict
             tuple(openings),
             options.opened_share,
         )
-        writer = teacher if options.student is None else for_sampling(load_variant(bundle, options.student), device)
+        writer = teacher if options.student is None else for_sampling(load_alone(bundle, options.student), device)
         return generate_rows(writer, chat, options.out, request)
     if options.kind == "stories":
         return {"stories": generate_stories(teacher, chat.tokenizer, options.out, *size)}
@@ -133,7 +133,7 @@ def _student(options: argparse.Namespace, bundle: Bundle) -> Llama:
         return load_run(load_teacher(bundle), options.student_run, options.codec)
     if options.student is None:
         raise MambascopeError("usage", "Preferences need a student.", "Give --student or --student-run.")
-    return load_variant(bundle, options.student)
+    return load_alone(bundle, options.student)
 
 
 def _cached(options: argparse.Namespace, recipe: Path, settings: dict[str, Any]) -> bool:

@@ -12,13 +12,13 @@ import numpy as np
 from ..bundle.bundle import Bundle
 from ..bundle.safetensors import write_atomic
 from ..errors import MambascopeError
-from ..model.load import load_variant
+from ..model.load import load_alone
 from ..parity import check_variant, default_prompts, fixture, load_tokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, nargs="+", help="the family's folder, or several that share the family")
-    parser.add_argument("--variants", nargs="+", help="which variants (default: all)")
+    parser.add_argument("--variants", nargs="+", help="which variants (default: all that run alone)")
     parser.add_argument("--prompts", type=Path, help="a JSON list of texts, instead of the built-in ones")
     parser.add_argument("--continuation", type=int, default=128, help="greedy tokens to record a prompt")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest accepted difference of logits")
@@ -31,8 +31,9 @@ def run(options: argparse.Namespace) -> int:
     tokenizer = load_tokenizer(bundle)
     texts = _read_prompts(options.prompts) if options.prompts else default_prompts(tokenizer)
     prompts = [tokenizer.encode(text).ids for text in texts]
-    names = options.variants or list(bundle.manifest.variants)
-    models = {name: load_variant(bundle, name) for name in names}
+    manifest = bundle.manifest
+    alone = [name for name, variant in manifest.variants.items() if not manifest.reads_features(variant.layers)]
+    models = {name: load_alone(bundle, name) for name in options.variants or alone}
     differences = []
     for name, model in models.items():
         found = check_variant(bundle, name, model, prompts)

@@ -143,7 +143,7 @@ class Sampler:
             return
         rotary = self.model.rotary(0, known)
         for rows in torch.split(torch.arange(self.batch, device=self.device), PREFILL_ROWS):
-            x = self.model.embed_tokens(self.rows[rows, :known])
+            x = self.model.embed(self.rows[rows, :known])
             for index, layer in enumerate(self.model.layers):
                 x, state = layer(x, rotary)
                 for held, value in zip(self.states[index], state, strict=True):
@@ -212,7 +212,7 @@ class Sampler:
 
     def _logits(self, current: Tensor, context: int) -> Tensor:
         """Feed the tokens (batch,) at `position`; float32 logits (batch, V) of those after them."""
-        x = self.model.embed_tokens(current)
+        x = self.model.embed(current)
         cos, sin = self.cos[self.position], self.sin[self.position]
         visible = torch.arange(context, device=self.device) <= self.position
         for index, layer in enumerate(self.model.layers):

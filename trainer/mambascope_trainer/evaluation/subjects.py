@@ -13,8 +13,8 @@ from ..bundle.bundle import Bundle
 from ..errors import MambascopeError
 from ..mixers.quantise import straight_through
 from ..model.llama import Llama
-from ..model.load import load_mixers, load_variant
-from ..run.config import ConfigError, read_config
+from ..model.load import check_alone, load_mixers, load_variant, needs_target
+from ..run.config import ConfigError, RunConfig, read_config
 from ..run.directory import RunDirectory
 from ..stages.draft import load_draft_run
 from ..stages.hybrid import add_student_mixers, load_student_state
@@ -65,7 +65,7 @@ def subjects(
     What is wrong with a variant's name, a pattern or a run is raised here, not when its turn comes.
     """
     for name in variants:
-        bundle.variant(name)
+        check_alone(bundle, name)
     layers = {text: parse_pattern(text, teacher.arch.num_hidden_layers) for text in patterns}
     found = [Subject({"variant": name}, partial(load_variant, bundle, name)) for name in variants]
     for text, entries in layers.items():
@@ -113,6 +113,7 @@ def _check_run(path: Path, pattern: str | None, layers: int) -> list[int] | None
     config = read_config(path / "config.json")
     if config.method == "pretrain":
         raise ConfigError(f"{path}: a pretrain run has no teacher to compare with", "Export it and name its bundle.")
+    _check_draft_alone(config)
     if not RunDirectory(path).checkpoints():
         raise MambascopeError("checkpoint-missing", f"{path} holds no checkpoint.", "Train the run first.")
     if pattern is None:
@@ -127,10 +128,16 @@ def _check_run(path: Path, pattern: str | None, layers: int) -> list[int] | None
     return replaced
 
 
+def _check_draft_alone(config: RunConfig) -> None:
+    if config.draft is not None and config.draft.features:
+        raise needs_target(config.name)
+
+
 def load_run(teacher: Llama, path: Path, codec: str, replaced: Sequence[int] | None = None) -> Llama:
     """The newest checkpoint of a run with `replaced` layers (none given: all that it has trained so far) replaced, or
     the draft that it trained; matrices rounded to `codec` ("f32": as they are)."""
     config = read_config(path / "config.json")
+    _check_draft_alone(config)
     state = RunDirectory(path).require_checkpoint()["stage"]
     if config.method == "draft":
         return load_draft_run(teacher, config, state, codec)

@@ -43,12 +43,13 @@ def add_draft(
         "tokens": step * config.optimiser.batch * config.data.seq_len,
     }
     kind = "Mamba-2" if mamba else "attention"
+    layers = f"{shape.layers} {kind} layer{'' if shape.layers == 1 else 's'}"
     writer.add_draft(
         name,
-        title or f"Draft ({shape.layers} {kind} layer{'' if shape.layers == 1 else 's'})",
+        title or (f"Draft on features (EAGLE, {layers})" if shape.features else f"Draft ({layers})"),
         shape.mixer,
         Mamba2Config.like_attention(arch, **config.mixer.options).model_dump() if mamba else {},
-        Draft(shape.layers, shape.intermediate_size or arch.intermediate_size),
+        Draft(shape.layers, shape.intermediate_size or arch.intermediate_size, shape.features),
         tensors,
         Storage(matrix=codec),
         training,

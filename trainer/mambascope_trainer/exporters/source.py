@@ -15,7 +15,7 @@ from ..bundle.names import split_layer
 from ..errors import MambascopeError
 from ..evaluation.subjects import load_run, parse_pattern
 from ..model.llama import Llama
-from ..model.load import load_mixers, load_teacher, load_variant
+from ..model.load import load_alone, load_mixers, load_teacher
 from ..run.config import read_config
 from .run_bundle import RunExport, export_run
 
@@ -41,7 +41,7 @@ def from_bundle(folders: Sequence[Path], variant: str | None, pattern: str | Non
     bundle = Bundle.open(folders)
     if pattern is None:
         name = variant or "teacher"
-        return _with_tokenizer(bundle, load_variant(bundle, name), name)
+        return _with_tokenizer(bundle, load_alone(bundle, name), name)
     layers = _known(bundle, parse_pattern(pattern, bundle.manifest.architecture.num_hidden_layers))
     model = load_teacher(bundle, [index for index, entry in enumerate(layers) if entry != "attention"])
     load_mixers(model, bundle, layers)

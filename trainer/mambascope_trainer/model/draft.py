@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..mixers.init import init_from_attention
@@ -20,13 +21,21 @@ def spread_layers(count: int, of: int) -> list[int]:
 
 
 def draft_of(
-    teacher: Llama, sources: Sequence[int], intermediate_size: int, mamba: Mamba2Config | None, attention_init: bool
+    teacher: Llama,
+    sources: Sequence[int],
+    intermediate_size: int,
+    mamba: Mamba2Config | None,
+    attention_init: bool,
+    features: bool = False,
 ) -> Llama:
     """A draft whose layers start as copies of the teacher's layers `sources`.
 
     With `mamba`, each layer has that mixer in the place of attention, initialised from it if `attention_init`. An MLP
     narrower than the teacher's keeps the channels that weigh most. The embedding and the LM head are the teacher's own
-    modules. Raises ValueError if the MLP is wider than the teacher's, or the mixer does not fit its attention.
+    modules. With `features` it also reads its target's hidden states, to no effect before it is trained: their
+    projection is zero.
+
+    Raises ValueError if the MLP is wider than the teacher's, or the mixer does not fit its attention.
     """
     arch = replace(teacher.arch, num_hidden_layers=len(sources), intermediate_size=intermediate_size)
     if intermediate_size > teacher.arch.intermediate_size:
@@ -34,10 +43,12 @@ def draft_of(
             f"the MLP is wider ({intermediate_size}) than the teacher's ({teacher.arch.intermediate_size})"
         )
     with torch.device("meta"):
-        draft = Llama(arch)
+        draft = Llama(arch, features)
     draft.embed_tokens, draft.lm_head = teacher.embed_tokens, teacher.lm_head
     draft.layers.to_empty(device="cpu")
     draft.norm.to_empty(device="cpu")
+    if draft.features_proj is not None:
+        nn.init.zeros_(draft.features_proj.to_empty(device="cpu").weight)
     with torch.no_grad():
         draft.norm.weight.copy_(teacher.norm.weight)
         for index, source in enumerate(sources):
@@ -53,7 +64,14 @@ def draft_of(
 
 def own_modules(draft: Llama) -> list[tuple[str, nn.Module]]:
     """What a draft does not share, with its name in a bundle."""
-    return [("model.layers.", draft.layers), ("model.norm.", draft.norm)]
+    own: list[tuple[str, nn.Module]] = [("model.layers.", draft.layers), ("model.norm.", draft.norm)]
+    return own if draft.features_proj is None else [*own, ("model.features_proj.", draft.features_proj)]
+
+
+def features_before(hidden: Tensor) -> Tensor:
+    """A target's hidden states (b, T, D) as its draft's features for the same tokens: each one's of the token before,
+    zeros for the first."""
+    return F.pad(hidden[:, :-1], (0, 0, 1, 0))
 
 
 def own_state(draft: Llama) -> dict[str, Tensor]:

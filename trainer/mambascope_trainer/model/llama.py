@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..bundle.manifest import Architecture
+from ..errors import MambascopeError
 from ..mixers.attention import Attention, rotary_table
 from ..mixers.elementwise import kernels_serve, swiglu_triton
 from ..mixers.joint_linear import project, project_together
@@ -101,11 +102,18 @@ def _run_as(layer: Layer, active: str, x: Tensor, rotary: tuple[Tensor, Tensor])
 
 
 class Llama(nn.Module):
-    """Token ids (b, T) -> hidden states or logits."""
+    """Token ids (b, T) -> hidden states or logits.
 
-    def __init__(self, arch: Architecture) -> None:
+    features: a draft that also reads another model's hidden states (EAGLE, arXiv 2401.15077, section 3.1). All its
+    passes then take `features` (b, T, D): of each token the hidden state of the token before, zeros for the first.
+    """
+
+    def __init__(self, arch: Architecture, features: bool = False) -> None:
         super().__init__()
         self.arch = arch
+        self.features_proj: nn.Linear | None = (
+            nn.Linear(arch.hidden_size, arch.hidden_size, bias=False) if features else None
+        )
         self.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
         self.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
         self.norm = RMSNorm(arch.hidden_size, arch.rms_norm_eps)
@@ -127,12 +135,34 @@ class Llama(nn.Module):
             held = self._rotary = rotary_table(self.arch, max(start + length, 256), device)
         return held[0][start : start + length], held[1][start : start + length]
 
-    def hidden(self, ids: Tensor, start: tuple[int, Tensor] | None = None, end: int | None = None) -> Tensor:
+    def embed(self, ids: Tensor, features: Tensor | None = None) -> Tensor:
+        """The first layer's input (b, T, D). Raises `features` if they are missing, or given to a model without."""
+        x: Tensor = self.embed_tokens(ids)
+        if (features is None) != (self.features_proj is None):
+            raise MambascopeError(
+                "features",
+                "The model reads no features, but was given some."
+                if features is not None
+                else "The model is a draft on its target's features, and was given none.",
+                "Run a draft on features beside its target, and any other model without features.",
+            )
+        if features is None or self.features_proj is None:
+            return x
+        read: Tensor = self.features_proj(features.to(x.dtype))
+        return x + read
+
+    def hidden(
+        self,
+        ids: Tensor,
+        start: tuple[int, Tensor] | None = None,
+        end: int | None = None,
+        features: Tensor | None = None,
+    ) -> Tensor:
         """Final normed hidden states (b, T, D), from the start of the sequences.
 
         `start` (a layer, its input (b, T, D)) continues from there; with `end`, the input of that layer is the result.
         """
-        first, x = (0, self.embed_tokens(ids)) if start is None else start
+        first, x = (0, self.embed(ids, features)) if start is None else start
         rotary = self.rotary(0, ids.shape[1])
         again = self.checkpoint_layers and torch.is_grad_enabled()
         for index in range(first, len(self.layers) if end is None else end):
@@ -145,15 +175,30 @@ class Llama(nn.Module):
         return out
 
     def forward(
-        self, ids: Tensor, states: Sequence[LayerState] | None = None, position: int = 0
+        self,
+        ids: Tensor,
+        states: Sequence[LayerState] | None = None,
+        position: int = 0,
+        features: Tensor | None = None,
     ) -> tuple[Tensor, list[LayerState]]:
         """Logits (b, T, V) and the layers' states; `states` and `position` continue an earlier call."""
-        x, rotary = self.embed_tokens(ids), self.rotary(position, ids.shape[1])
+        hidden, after = self.read(ids, states, position, features)
+        return F.linear(hidden, self.head_weight), after
+
+    def read(
+        self,
+        ids: Tensor,
+        states: Sequence[LayerState] | None = None,
+        position: int = 0,
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, list[LayerState]]:
+        """As `forward`, with the final normed hidden states (b, T, D) in the place of logits."""
+        x, rotary = self.embed(ids, features), self.rotary(position, ids.shape[1])
         after = []
         for index, layer in enumerate(self.layers):
             x, state = layer(x, rotary, None if states is None else states[index])
             after.append(state)
-        return F.linear(self.norm(x), self.head_weight), after
+        return self.norm(x), after
 
     def layer(self, index: int) -> Layer:
         """Layer `index`, typed."""

@@ -30,7 +30,8 @@ def load_draft(bundle: Bundle, name: str) -> Llama:
     """The draft of set `name` on the base's embedding and LM head, float32 on the CPU. Raises as `load_teacher`."""
     mixer_set = bundle.manifest.mixer_sets[name]
     with torch.device("meta"):
-        model = Llama(bundle.manifest.architecture_of([f"{mixer_set.mixer}:{name}"]))
+        layers = [f"{mixer_set.mixer}:{name}"]
+        model = Llama(bundle.manifest.architecture_of(layers), bundle.manifest.reads_features(layers))
         if mixer_set.mixer == "mamba2":
             replace_attention(model, Mamba2Config.model_validate(mixer_set.config))
     return _fill(model, bundle, name)
@@ -87,8 +88,29 @@ def load_mixers(model: Llama, bundle: Bundle, layers: Sequence[str]) -> None:
     model.use(pattern)
 
 
+def needs_target(name: str) -> MambascopeError:
+    """What is raised where the draft on features `name` is asked to run alone."""
+    return MambascopeError(
+        "draft-needs-target",
+        f"{name} is a draft on its target's features, and cannot run without a target.",
+        "Name it as a draft for speculation: speculate --drafts, or the Speculate page.",
+    )
+
+
+def load_alone(bundle: Bundle, variant: str) -> Llama:
+    """As `load_variant`, of a variant that is to run without a target. Raises `draft-needs-target` for others."""
+    check_alone(bundle, variant)
+    return load_variant(bundle, variant)
+
+
+def check_alone(bundle: Bundle, variant: str) -> None:
+    """Raises `draft-needs-target` for a draft on features, and `variant-missing`."""
+    if bundle.manifest.reads_features(bundle.variant(variant).layers):
+        raise needs_target(variant)
+
+
 def load_variant(bundle: Bundle, variant: str) -> Llama:
-    """A variant of a bundle by name, float32 on the CPU, in evaluation mode.
+    """A variant of a bundle by name, a draft on features too, float32 on the CPU, in evaluation mode.
 
     Raises `variant-missing`, and as `load_teacher` and `load_mixers` do.
     """

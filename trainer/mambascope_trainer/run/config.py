@@ -131,6 +131,9 @@ class DraftConfig(Section):
         default=None, description="Teacher's layers that its layers start from; none: spread from the first to the last"
     )
     target: str = Field(default="teacher", description="The variant whose tokens it is to guess")
+    features: bool = Field(
+        default=False, description="It also reads the target's hidden states (EAGLE), and runs beside that target alone"
+    )
 
 
 class ParallelConfig(Section):
@@ -257,6 +260,10 @@ def _rules(c: RunConfig) -> list[tuple[bool, str]]:
         (hybrid and not c.layers, "layers: name at least one layer to replace"),
         (c.method == "pretrain" and c.architecture is None, "architecture: pretrain needs the shape of the new model"),
         (c.method == "draft" and c.draft is None, "draft: a draft run needs this section"),
+        (
+            c.draft is not None and c.draft.features and c.sample_every > 0,
+            "sample_every: a draft on features writes no text without its target; leave it out",
+        ),
         (
             c.method == "draft" and bool(c.layers),
             "layers: a draft has none of the teacher's layers; see draft.from_layers",

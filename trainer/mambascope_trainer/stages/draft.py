@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from ..bundle.bundle import Bundle
 from ..evaluation.acceptance import expected_acceptance
 from ..losses import LossWeights, distillation_loss
-from ..mixers.coded_linear import code_projections
+from ..mixers.coded_linear import CodedLinear, code_projections
 from ..mixers.quantise import straight_through
 from ..model.config import Mamba2Config
 from ..model.draft import draft_of, load_own_state, own_modules, own_state, spread_layers
 from ..model.llama import Llama
-from ..model.load import load_teacher, load_variant
+from ..model.load import load_alone, load_teacher
 from ..run.config import DraftConfig, RunConfig
 from .base import Stage, mean_measures
 from .hybrid import projection_segments
@@ -86,7 +86,7 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
     target = teacher
     name = (config.draft or DraftConfig()).target
     if name != "teacher":
-        target = load_variant(bundle, name)
+        target = load_alone(bundle, name)
         target.embed_tokens, target.lm_head = teacher.embed_tokens, teacher.lm_head
     target.requires_grad_(False)
     for _, module in own_modules(draft):
@@ -104,12 +104,14 @@ def new_draft(teacher: Llama, config: RunConfig) -> Llama:
     layers = source_layers(shape, teacher.arch.num_hidden_layers)
     if shape.mixer == "mamba2":
         mamba = Mamba2Config.like_attention(teacher.arch, **config.mixer.options)
-        draft = draft_of(teacher, layers, width, mamba, config.mixer.init == "attention")
+        draft = draft_of(teacher, layers, width, mamba, config.mixer.init == "attention", shape.features)
         _start_mixers(draft, layers, config)
     elif config.mixer.options or config.mixer.start_from is not None:
         raise ValueError("mixer: an attention draft takes nothing but codec")
     else:
-        draft = draft_of(teacher, layers, width, None, True)
+        draft = draft_of(teacher, layers, width, None, True, shape.features)
+    if draft.features_proj is not None:
+        draft.features_proj = CodedLinear(draft.features_proj, codec)
     for index in range(len(draft.layers)):
         layer = draft.layer(index)
         code_projections(layer.mlp, codec)
