@@ -1,4 +1,4 @@
-import { type Architecture, type HybridConfig, type MixerSets, type ResolvedLayer, resolveLayers } from "./config";
+import { type Architecture, type HybridConfig, type MixerSets, needsFeatures, type ResolvedLayer, resolveLayers } from "./config";
 import { type Mamba2Config, mamba2Widths } from "./mamba2";
 import { requiredTensors } from "./tensors";
 
@@ -39,7 +39,7 @@ export interface LayerAccount {
 /** What a hybrid takes, a layer and in all. */
 export interface HybridAccount {
   readonly layers: readonly LayerAccount[];
-  /** Parameters of the embedding, the last norm and, if not tied, the LM head. */
+  /** Parameters of the embedding, a feature draft's projection (D²), the last norm and, if not tied, the LM head. */
   readonly sharedParameters: number;
   readonly parameters: number;
   readonly kvBytesPerToken: number;
@@ -96,7 +96,7 @@ export function accountFor(config: HybridConfig, sets: MixerSets, cache: CacheTy
     };
   });
   const total = (value: (layer: LayerAccount) => number) => layers.reduce((sum, layer) => sum + value(layer), 0);
-  const shared = sharedParameters(config.architecture);
+  const shared = sharedParameters(config.architecture) + (needsFeatures(config, sets) ? D * D : 0);
   return {
     layers,
     sharedParameters: shared,
@@ -116,7 +116,7 @@ export function stateBytes(account: HybridAccount, context: number): number {
 export interface WeightAccount {
   /** Bytes of each layer: mixer, MLP and norms. */
   readonly layers: readonly number[];
-  /** Bytes of the embedding, the last norm and the LM head. */
+  /** Bytes of the embedding, a feature draft's projection, the last norm and the LM head. */
   readonly shared: number;
   readonly total: number;
 }
@@ -140,6 +140,8 @@ export function weightBytes(
 /** FLOPs of a pass. `layers` counts mixer and MLP of each layer. */
 export interface FlopAccount {
   readonly layers: readonly number[];
+  /** Of a feature draft's projection of the target's hidden states; 0 for other models. */
+  readonly features: number;
   readonly lmHead: number;
   readonly total: number;
 }
@@ -151,7 +153,7 @@ export interface FlopAccount {
  * A layer, with T tokens and S = T·past + T·(T+1)/2 pairs of query and key (causal, itself included):
  * attention 2·T·2·D·P·(Q + G) + 4·S·Q·P; mamba2 2·T·D·(R + H·P) + 2·T·W·k + T·H·(5·N·P + 3·P), in the recurrent form:
  * decay, outer product and sum 3·N·P, read-out 2·N·P, dt·x and the D skip 3·P (2·P in the discrete form, which has no
- * dt·x); both plus the MLP 6·T·D·F. LM head: 2·D·V a token.
+ * dt·x); both plus the MLP 6·T·D·F. A feature draft's projection: 2·T·D². LM head: 2·D·V a token.
  */
 export function flops(
   config: HybridConfig,
@@ -162,7 +164,8 @@ export function flops(
   const { tokens: T, past, logits } = pass;
   const layers = resolveLayers(config, sets).map((layer) => mixerFlops(config.architecture, layer, T, past) + 6 * T * D * F);
   const lmHead = 2 * D * V * (logits === "all" ? T : Math.min(T, 1));
-  return { layers, lmHead, total: layers.reduce((sum, count) => sum + count, lmHead) };
+  const features = needsFeatures(config, sets) ? 2 * T * D * D : 0;
+  return { layers, features, lmHead, total: layers.reduce((sum, count) => sum + count, features + lmHead) };
 }
 
 function mixerFlops(architecture: Architecture, layer: ResolvedLayer, T: number, past: number): number {

@@ -74,10 +74,14 @@ export const hybridConfigSchema = z
 
 export type HybridConfig = z.infer<typeof hybridConfigSchema>;
 
-/** What makes a mixer set a draft: the fields in which the architecture of this small model differs from its base's. */
+/**
+ * What makes a mixer set a draft: the fields in which the architecture of this small model differs from its base's. With `features` it
+ * also reads the target's hidden states (EAGLE, arXiv 2401.15077), and is of no use without a target.
+ */
 export const draftShapeSchema = z.strictObject({
   num_hidden_layers: z.int().positive().max(512),
   intermediate_size: z.int().positive(),
+  features: z.literal(true).optional(),
 });
 
 export type DraftShape = z.infer<typeof draftShapeSchema>;
@@ -163,7 +167,18 @@ export function draftOf(layers: readonly string[], sets: MixerSets): { readonly 
 
 /** The architecture of the model that these layers make: the base's, or the draft's. */
 export function architectureOf(base: Architecture, layers: readonly string[], sets: MixerSets): Architecture {
-  return { ...base, ...draftOf(layers, sets)?.shape };
+  const draft = draftOf(layers, sets);
+  return draft ? draftArchitecture(base, draft.shape) : base;
+}
+
+/** The base's architecture in a draft's shape. */
+export function draftArchitecture(base: Architecture, { num_hidden_layers, intermediate_size }: DraftShape): Architecture {
+  return { ...base, num_hidden_layers, intermediate_size };
+}
+
+/** True for a feature draft, which reads a target's hidden states beside its tokens and so cannot run alone. */
+export function needsFeatures({ layers }: Pick<HybridConfig, "layers">, sets: MixerSets): boolean {
+  return draftOf(layers, sets)?.shape.features === true;
 }
 
 function checkDraft({ layers, architecture }: HybridConfig, sets: MixerSets): void {

@@ -1,11 +1,21 @@
-import { type Architecture, type HybridConfig, type MixerSets, resolveLayers } from "./config";
+import { type Architecture, type HybridConfig, type MixerSets, needsFeatures, resolveLayers } from "./config";
 import { type Mamba2Config, mamba2Widths } from "./mamba2";
 
-/** A tensor that a hybrid is made of. `layer` is null for the embedding, the last norm and the LM head. */
+/** A tensor that a hybrid is made of. `layer` is null for the embedding, a feature draft's projection, the last norm and the LM head. */
 export interface TensorSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly layer: number | null;
+}
+
+const LAST_NORM = "model.norm.weight";
+
+/** What a feature draft multiplies the target's hidden states with. */
+export const FEATURES_PROJECTION = "model.features_proj.weight";
+
+/** True for the tensors that a draft owns: all but the embedding and the LM head, which are its base's. */
+export function isOfDraft({ name, layer }: Pick<TensorSpec, "name" | "layer">): boolean {
+  return layer !== null || name === LAST_NORM || name === FEATURES_PROJECTION;
 }
 
 /** Name and shape of each tensor of an attention mixer. */
@@ -46,6 +56,7 @@ export function mamba2Tensors(config: Mamba2Config, hiddenSize: number, layer: n
 export function requiredTensors(config: HybridConfig, sets: MixerSets): TensorSpec[] {
   const { hidden_size: width, intermediate_size: inner, vocab_size: vocabulary } = config.architecture;
   const tensors: TensorSpec[] = [{ name: "model.embed_tokens.weight", shape: [vocabulary, width], layer: null }];
+  if (needsFeatures(config, sets)) tensors.push({ name: FEATURES_PROJECTION, shape: [width, width], layer: null });
   resolveLayers(config, sets).forEach((resolved, layer) => {
     const prefix = `model.layers.${layer}`;
     tensors.push({ name: `${prefix}.input_layernorm.weight`, shape: [width], layer });
@@ -61,7 +72,7 @@ export function requiredTensors(config: HybridConfig, sets: MixerSets): TensorSp
       { name: `${prefix}.mlp.down_proj.weight`, shape: [width, inner], layer },
     );
   });
-  tensors.push({ name: "model.norm.weight", shape: [width], layer: null });
+  tensors.push({ name: LAST_NORM, shape: [width], layer: null });
   if (!config.architecture.tie_word_embeddings) {
     tensors.push({ name: "lm_head.weight", shape: [vocabulary, width], layer: null });
   }

@@ -14,7 +14,11 @@ export class Context<R extends Runner = Runner> {
   /** Logits at the end of the last prompt, where the snapshot is, so that the same prompt can be answered again at once. */
   private snapshot: { length: number; logits: Float32Array } | null = null;
 
-  constructor(private readonly runner: R) {}
+  /** `features`: of the tokens from a position on, for the runner of a feature draft; not asked for others. */
+  constructor(
+    private readonly runner: R,
+    private readonly features?: (position: number, count: number) => Float32Array,
+  ) {}
 
   get held(): readonly number[] {
     return this.tokens;
@@ -66,7 +70,8 @@ export class Context<R extends Runner = Runner> {
 
   /** Reads tokens behind those held; the logits are the runner's own, valid until the next call. */
   async read(tokens: readonly number[]): Promise<Float32Array> {
-    const logits = await this.runner.forward(tokens);
+    const { runner, features } = this;
+    const logits = await (runner.takesFeatures ? runner.forward(tokens, features?.(this.tokens.length, tokens.length)) : runner.forward(tokens));
     this.tokens.push(...tokens);
     return logits;
   }

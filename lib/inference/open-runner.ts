@@ -52,6 +52,8 @@ export type RunnerOptions = {
   readonly headTokens?: Uint32Array | undefined;
   /** The target of a chain: gives greedy choices without their logits. */
   readonly choices?: boolean;
+  /** Gives the hidden states of all tokens: a feature draft's target. A feature draft itself gives them always. */
+  readonly hidden?: boolean;
 };
 
 /** A runner of `config`, whose tensors the bundle holds, and what expanding its weights took. */

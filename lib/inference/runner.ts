@@ -1,4 +1,5 @@
 /** A model in memory with its state: what the decode loop drives, whatever the provider. */
+import type { HiddenStates } from "./hidden-states";
 
 export type RunnerMemory = {
   readonly weightBytes: number;
@@ -17,8 +18,12 @@ export interface Runner {
   readonly contextLength: number;
   /** How many prompt tokens to read at a time. */
   chunk: number;
+  /** Hidden states behind the last norm of the tokens read, if the runner was opened to give them. Those of the first `position` tokens hold. */
+  readonly hiddenStates: HiddenStates | null;
+  /** True for a feature draft's graph: each pass must be given `features`, (tokens, D), and that of no other graph may be. */
+  readonly takesFeatures: boolean;
   /** Reads tokens; returns the logits after the last one, or after each one if the graph was built so. Valid until the next call. */
-  forward(tokens: readonly number[]): Promise<Float32Array>;
+  forward(tokens: readonly number[], features?: Float32Array): Promise<Float32Array>;
   /** Compiles and allocates what the first run would, and leaves the empty state. */
   warmUp(): Promise<void>;
   /** Back to the empty state. */
@@ -41,6 +46,8 @@ export type TentativeRead = {
   readonly rows: "all" | "last";
   /** True if another tentative read may follow before `keep`; false saves keeping the state for it. */
   readonly more: boolean;
+  /** The target's hidden states before each token, for a feature draft. */
+  readonly features?: Float32Array | undefined;
 };
 
 export type RollbackMemory = {
@@ -75,9 +82,10 @@ export interface Chain {
   prepare(steps: number): Promise<void>;
   /**
    * Reads `news` in the draft, has it choose `steps` tokens, and reads the last of `news` and those tokens in the target, whose state ends before it.
-   * All of it is tentative in both: in the draft all but the last token. Logits: whether the target's are to be read too.
+   * All of it is tentative in both: in the draft all but the last token. `features`: of `news`, for a feature draft, which goes on from its own hidden
+   * states; else null. Logits: whether the target's are to be read too.
    */
-  cycle(news: readonly number[], steps: number, logits: boolean): Promise<ChainedCycle>;
+  cycle(news: readonly number[], features: Float32Array | null, steps: number, logits: boolean): Promise<ChainedCycle>;
   dispose(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 /** Runs a graph on WebAssembly, with the key/value cache and the Mamba states in the module's own heap. */
 import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import type { HiddenStates } from "./hidden-states";
 import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { ExternalData, NamedTensor, OrtWasm } from "./wasm-module";
 import { type PassKind, WasmRollback } from "./wasm-rollback";
@@ -44,6 +45,8 @@ export class WasmRunner implements RollbackRunner {
   readonly contextLength: number;
   readonly canTruncate: boolean;
   readonly span: number;
+  readonly hiddenStates: HiddenStates | null = null;
+  readonly takesFeatures = false;
   tentative = 0;
   readonly readbackMs = 0;
   private readonly slots: Slot[];

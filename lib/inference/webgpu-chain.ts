@@ -47,7 +47,7 @@ export class WebGpuChain implements Chain {
     this.graphs.set(steps, { session: await createSession(this.target.ort, plan, expand), weightBytes: plan.weightBytes });
   }
 
-  async cycle(news: readonly number[], steps: number, logits: boolean): Promise<ChainedCycle> {
+  async cycle(news: readonly number[], _features: Float32Array | null, steps: number, logits: boolean): Promise<ChainedCycle> {
     const { target, draft } = this;
     const { device } = target;
     const graph = this.graphs.get(steps);

@@ -4,6 +4,7 @@ import { isInline } from "@/lib/onnx/graph-writer";
 import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
 import { stepLengths } from "@/lib/onnx/unroll";
 import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
+import type { HiddenStates } from "./hidden-states";
 import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { PassKind } from "./wasm-rollback";
 import { WebGpuRollback } from "./webgpu-rollback";
@@ -50,6 +51,8 @@ export class WebGpuRunner implements RollbackRunner {
   readonly contextLength: number;
   readonly canTruncate: boolean;
   readonly span: number;
+  readonly hiddenStates: HiddenStates | null = null;
+  readonly takesFeatures = false;
   tentative = 0;
   readbackMs = 0;
   private readonly rollback: WebGpuRollback | null;

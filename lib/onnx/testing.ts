@@ -1,7 +1,7 @@
 /** Small random bundles in memory, for tests: a valid manifest, its shard, and the tensors' float32 numbers. */
-import { type Architecture, architectureOf, type DraftShape, type HybridConfig } from "@/lib/hybrid/config";
+import { type Architecture, architectureOf, draftArchitecture, type DraftShape, type HybridConfig } from "@/lib/hybrid/config";
 import type { Mamba2Config } from "@/lib/hybrid/mamba2";
-import { mamba2Tensors, requiredTensors, type TensorSpec } from "@/lib/hybrid/tensors";
+import { isOfDraft, mamba2Tensors, requiredTensors, type TensorSpec } from "@/lib/hybrid/tensors";
 import { BLOCK_SIZE, type Codec, elementCount, partLayouts, type PartName } from "@/lib/weights/codec-size";
 import { decodeTensor, encodeTensor, type TensorBytes } from "@/lib/weights/codecs";
 import { BUNDLE_FORMAT, BUNDLE_VERSION, type Manifest, parseManifest, resolveTensor } from "@/lib/weights/manifest";
@@ -93,8 +93,8 @@ export async function syntheticBundle({ architecture, sets = {}, drafts = {}, co
     const description = mixer === "attention" ? { mixer, draft: shape, config: {} } : { mixer: "mamba2" as const, draft: shape, config: mixer };
     const own = Array.from({ length: shape.num_hidden_layers }, (_, layer) => layer);
     variants[name] = { title: name, layers: own.map(() => `${description.mixer}:${name}`) };
-    const config = { family: "synthetic", architecture: { ...architecture, ...shape }, layers: variants[name].layers };
-    const specs = requiredTensors(config, { [name]: description }).filter((spec) => spec.layer !== null || spec.name === "model.norm.weight");
+    const config = { family: "synthetic", architecture: draftArchitecture(architecture, shape), layers: variants[name].layers };
+    const specs = requiredTensors(config, { [name]: description }).filter(isOfDraft);
     mixerSets[name] = { ...description, layers: own, tensors: index(specs, `${name}.`) };
   }
   const bytes = shard.finish(base, ...Object.values(mixerSets).map(({ tensors }) => tensors));

@@ -1,9 +1,7 @@
-import { architectureOf, draftOf, type DraftShape, HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
-import { requiredTensors, mamba2Tensors } from "@/lib/hybrid/tensors";
+import { architectureOf, draftArchitecture, draftOf, type DraftShape, HybridConfigError, parseLayerSpec } from "@/lib/hybrid/config";
+import { isOfDraft, requiredTensors, mamba2Tensors } from "@/lib/hybrid/tensors";
 import { partLayouts } from "./codec-size";
 import type { Manifest, MixerSet, TensorEntry } from "./manifest-schema";
-
-const LAST_NORM = "model.norm.weight";
 
 /** What is wrong with a manifest that fits the schema: one line a fault, by its place; empty if nothing is. */
 export function checkManifest(manifest: Manifest): string[] {
@@ -89,8 +87,8 @@ function checkDraft(manifest: Manifest, name: string, set: MixerSet, shape: Draf
     problems.push(`${place}.layers: a draft of ${count} layers has the layers 0 to ${count - 1}`);
   }
   const layers = Array.from({ length: count }, () => `${set.mixer}:${name}`);
-  const config = { family: manifest.family, architecture: { ...manifest.architecture, ...shape }, layers };
-  const own = requiredTensors(config, { [name]: set }).filter(({ name: tensor, layer }) => layer !== null || tensor === LAST_NORM);
+  const config = { family: manifest.family, architecture: draftArchitecture(manifest.architecture, shape), layers };
+  const own = requiredTensors(config, { [name]: set }).filter(isOfDraft);
   for (const { name: tensor, shape: size } of own) checkPresent(`${place}.tensors`, set.tensors, tensor, size, problems);
   const known = new Set(own.map(({ name: tensor }) => tensor));
   for (const tensor of Object.keys(set.tensors)) {
@@ -135,7 +133,7 @@ function checkVariant(manifest: Manifest, name: string, problems: string[]): voi
     const spec = layer === null ? undefined : specs[layer];
     const own = typeof spec?.set === "string" ? manifest.mixer_sets[spec.set]?.tensors : undefined;
     // A set's mixers, and all that a draft owns, are checked with the set.
-    if (tensor.includes(".mamba.") || (draft && (layer !== null || tensor === LAST_NORM))) continue;
+    if (tensor.includes(".mamba.") || (draft && isOfDraft({ name: tensor, layer }))) continue;
     const inSet = own !== undefined && Object.hasOwn(own, tensor);
     checkPresent(inSet ? `mixer_sets.${spec?.set}.tensors` : "base.tensors", inSet ? own : manifest.base.tensors, tensor, shape, problems);
   }

@@ -36,7 +36,7 @@ class StepChain implements Chain {
     return Promise.resolve();
   }
 
-  async cycle(news: readonly number[], steps: number, wanted: boolean): Promise<ChainedCycle> {
+  async cycle(news: readonly number[], _features: Float32Array | null, steps: number, wanted: boolean): Promise<ChainedCycle> {
     this.cycles++;
     const [drafts, probabilities]: [number[], number[]] = [[], []];
     let read = news;

@@ -59,7 +59,7 @@ export class ModelDrafter implements Drafter {
   async draftAndVerify(tokens: readonly number[], count: number, logits: boolean): Promise<ChainedCycle | null> {
     if (!this.chain || this.runner.contextLength - tokens.length < count) return null;
     const news = await this.unread(tokens, count);
-    const cycle = await this.chain.cycle(news, count, logits);
+    const cycle = await this.chain.cycle(news, null, count, logits);
     this.guessed = [...news, ...cycle.drafts.slice(0, -1)];
     return cycle;
   }
