@@ -126,27 +126,26 @@ function convolution(
     layer,
     input: `past_conv.${layer}`,
     output: `present_conv.${layer}`,
-    shape: [1, conv, config.conv_kernel - 1],
+    shape: [1, config.conv_kernel - 1, conv],
   };
-  // The window of a pass that can be taken back is read by rows, one a token; the inputs of the pass are its own part of the next window.
+  // The inputs of a pass that can be taken back are its own part of the next window.
   let past = state.input;
   if (rollback) {
     writer.output(x, "float32", [1, "tokens", conv]);
-    past = writer.node("Transpose", [writer.input(`past_window.${layer}`, "float32", [1, config.conv_kernel - 1, conv])], [`${prefix}/window`], { perm: [0, 2, 1] });
+    past = writer.input(`past_window.${layer}`, "float32", state.shape);
   } else {
     writer.input(state.input, "float32", state.shape);
     writer.output(state.output, "float32", state.shape);
   }
   const weight = vector("conv1d.weight", [conv, 1, config.conv_kernel]);
-  const channelsFirst = writer.node("Transpose", [x], [`${prefix}/xBC_channels_first`], { perm: [0, 2, 1] });
   const mixed = writer.node(
     "CausalConvWithState",
-    [channelsFirst, weight, vector("conv1d.bias", [conv]), past],
-    [`${prefix}/convolved`, rollback ? windowAfter(layer) : state.output],
-    { activation: config.conv_activation === "silu" ? "silu" : "none" },
+    [x, weight, vector("conv1d.bias", [conv]), past],
+    [`${prefix}/mixed`, rollback ? windowAfter(layer) : state.output],
+    { activation: config.conv_activation === "silu" ? "silu" : "none", channels_last: 1 },
     CONTRIB,
   );
-  return { mixed: writer.node("Transpose", [mixed], [`${prefix}/mixed`], { perm: [0, 2, 1] }), state: rollback ? [] : [state] };
+  return { mixed, state: rollback ? [] : [state] };
 }
 
 /** RMS norm over `norm_groups` equal groups of y (1, T, H·P), times the weight. */
