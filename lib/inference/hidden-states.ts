@@ -69,3 +69,13 @@ export class HiddenStates {
     return (this.rows?.byteLength ?? 0) + this.snapshotBytes;
   }
 }
+
+/** The features of a pass over `count` tokens, as a graph of this width of `features` takes them (null: none), or an error that says what is wrong. */
+export function featuresOf(width: number | null, count: number, features: Float32Array | undefined): Float32Array | null {
+  if (width === null) {
+    if (features) throw new Error("Features were given to a model that takes none.");
+    return null;
+  }
+  if (features?.length !== count * width) throw new Error(`A feature draft's pass over ${count} tokens takes ${count} x ${width} features; ${features?.length ?? "none"} were given.`);
+  return features;
+}

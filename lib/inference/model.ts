@@ -1,6 +1,6 @@
 /** Loading a hybrid from its bundle, and what can be done with it. */
 import { accountFor } from "@/lib/hybrid/accounting";
-import { isAttentionLayer } from "@/lib/hybrid/config";
+import { isAttentionLayer, needsFeatures } from "@/lib/hybrid/config";
 import { formatPattern } from "@/lib/hybrid/pattern";
 import { resolveTensors, tensorBytes } from "@/lib/weights/manifest";
 import { Context } from "./context";
@@ -168,6 +168,9 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   const bundle = await openBundle(request, hooks);
   const { manifest, config } = bundle;
   const { architecture } = config;
+  if (needsFeatures(config, manifest.mixer_sets)) {
+    throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot run alone.", "Choose it as a draft on the Speculate page.");
+  }
   const limit = architecture.max_position_embeddings;
   const contextLength = Math.min(request.contextLength ?? limit, limit);
   const files = await bundle.tokenizer();

@@ -63,9 +63,9 @@ export async function openRunner(
   options: RunnerOptions,
   hooks: Pick<LoadHooks, "runtimes" | "signal" | "onProgress" | "onLost">,
 ): Promise<{ runner: RollbackRunner; plan: GraphPlan; expandMs: number }> {
-  const { provider, precision: format, contextLength, allLogits = false, span, headTokens, choices = false } = options;
+  const { provider, precision: format, contextLength, allLogits = false, span, headTokens, choices = false, hidden = false } = options;
   const rollback = span !== undefined;
-  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, headTokens, choices });
+  const plan = buildGraph(bundle.manifest, config, { format, provider, allLogits, contextLength, rollback, headTokens, choices, hidden });
   const progress = (message: string, done: number): void => hooks.onProgress?.({ phase: "expand", message, done, total: plan.weightBytes, unit: "bytes" });
   progress("Reading the weights", 0);
   const started = performance.now();

@@ -1,6 +1,6 @@
 /** Runs a graph on WebAssembly, with the key/value cache and the Mamba states in the module's own heap. */
-import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
-import type { HiddenStates } from "./hidden-states";
+import { BYTES_PER_ELEMENT, FEATURES, type GraphPlan, HIDDEN_STATES, INPUT_IDS, LOGIT_ROWS, LOGITS, rowWidth, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { featuresOf, HiddenStates } from "./hidden-states";
 import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { ExternalData, NamedTensor, OrtWasm } from "./wasm-module";
 import { type PassKind, WasmRollback } from "./wasm-rollback";
@@ -45,13 +45,13 @@ export class WasmRunner implements RollbackRunner {
   readonly contextLength: number;
   readonly canTruncate: boolean;
   readonly span: number;
-  readonly hiddenStates: HiddenStates | null = null;
-  readonly takesFeatures = false;
+  readonly hiddenStates: HiddenStates | null;
   tentative = 0;
   readonly readbackMs = 0;
   private readonly slots: Slot[];
   private readonly rollback: WasmRollback | null;
-  private readonly names: Readonly<Record<"ids" | "seqlens" | "total" | "rows" | "logits", number>>;
+  private readonly names: Readonly<Record<"ids" | "seqlens" | "total" | "rows" | "logits" | "features" | "hidden", number>>;
+  private readonly featureWidth: number | null;
   private capacity = 0;
   private scratch = { pointer: 0, bytes: 0 };
   private disposed = false;
@@ -66,12 +66,17 @@ export class WasmRunner implements RollbackRunner {
     this.canTruncate = plan.state.every(isCache) && !plan.rollback?.length;
     this.span = plan.rollback ? (options.span ?? 1) : 0;
     this.rollback = plan.rollback && new WasmRollback(runtime, plan.rollback, this.span);
+    this.featureWidth = rowWidth(plan.inputs, FEATURES);
+    const width = rowWidth(plan.outputs, HIDDEN_STATES);
+    this.hiddenStates = width === null ? null : new HiddenStates(this.contextLength, width);
     this.names = {
       ids: runtime.string(INPUT_IDS),
       seqlens: runtime.string(SEQLENS_K),
       total: runtime.string(TOTAL_SEQUENCE_LENGTH),
       rows: runtime.string(LOGIT_ROWS),
       logits: runtime.string(LOGITS),
+      features: runtime.string(FEATURES),
+      hidden: runtime.string(HIDDEN_STATES),
     };
     this.slots = plan.state.map((state) => {
       const names = { inputName: runtime.string(state.input), outputName: runtime.string(state.output) };
@@ -86,14 +91,18 @@ export class WasmRunner implements RollbackRunner {
     return new WasmRunner(runtime, session, options);
   }
 
-  async forward(tokens: readonly number[]): Promise<Float32Array> {
-    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
-    return this.pass(tokens, this.options.allLogits && !this.rollback ? tokens.length : 1, FOR_GOOD);
+  get takesFeatures(): boolean {
+    return this.featureWidth !== null;
   }
 
-  async read(tokens: readonly number[], { rows, more }: TentativeRead): Promise<Float32Array> {
+  async forward(tokens: readonly number[], features?: Float32Array): Promise<Float32Array> {
+    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
+    return this.pass(tokens, features, this.options.allLogits && !this.rollback ? tokens.length : 1, FOR_GOOD);
+  }
+
+  async read(tokens: readonly number[], { rows, more, features }: TentativeRead): Promise<Float32Array> {
     if (this.tentative + tokens.length > this.span) throw new Error(`${this.tentative + tokens.length} tentative tokens; the span is ${this.span}.`);
-    const logits = await this.pass(tokens, rows === "all" ? tokens.length : 1, { tentative: true, more });
+    const logits = await this.pass(tokens, features, rows === "all" ? tokens.length : 1, { tentative: true, more });
     this.tentative += tokens.length;
     return logits;
   }
@@ -105,12 +114,14 @@ export class WasmRunner implements RollbackRunner {
   }
 
   /** Reads tokens; returns the logits after the last `rows` of them. */
-  private async pass(tokens: readonly number[], rows: number, kind: PassKind): Promise<Float32Array> {
-    const { runtime, options } = this;
+  private async pass(tokens: readonly number[], given: Float32Array | undefined, rows: number, kind: PassKind): Promise<Float32Array> {
+    const { runtime, options, hiddenStates } = this;
     const count = tokens.length;
     const total = this.position + count;
+    const features = featuresOf(this.featureWidth, count, given);
     this.reserveCache(total);
-    const { ids, seqlens, wanted, logits } = this.reserveScratch(count, rows);
+    const hiddenFloats = count * (hiddenStates?.width ?? 0);
+    const { ids, seqlens, wanted, logits, hidden, featureRows } = this.reserveScratch(count, rows, hiddenFloats);
     const recurrent = this.rollback?.bind(count, kind);
     const heap = runtime.bytes(ids, 16 * count + 8);
     const view = new DataView(heap.buffer, heap.byteOffset, heap.byteLength);
@@ -118,18 +129,21 @@ export class WasmRunner implements RollbackRunner {
     for (let row = 0; row < rows; row++) view.setBigInt64(8 * (count + row), BigInt(count - rows + row), true);
     view.setInt32(16 * count, total - 1, true);
     view.setInt32(16 * count + 4, total, true);
+    if (features) runtime.floats(featureRows, features.length).set(features);
 
     const inputs: NamedTensor[] = [{ name: this.names.ids, tensor: runtime.tensor("int64", ids, 8 * count, [1, count]) }];
     if (options.plan.attentionLengths) {
       inputs.push({ name: this.names.seqlens, tensor: runtime.tensor("int32", seqlens, 4, [1]) });
       inputs.push({ name: this.names.total, tensor: runtime.tensor("int32", seqlens + 4, 4, []) });
     }
+    if (features) inputs.push({ name: this.names.features, tensor: runtime.tensor("float32", featureRows, 4 * features.length, [1, count, features.length / count]) });
     if (recurrent) inputs.push({ name: this.names.rows, tensor: runtime.tensor("int64", wanted, 8 * rows, [rows]) }, ...recurrent.inputs);
     const bytes = 4 * rows * options.vocabularySize;
     const outputs: NamedTensor[] = [
       { name: this.names.logits, tensor: runtime.tensor("float32", logits, bytes, [1, rows, options.vocabularySize]) },
       ...(recurrent?.outputs ?? []),
     ];
+    if (hiddenStates) outputs.push({ name: this.names.hidden, tensor: runtime.tensor("float32", hidden, 4 * hiddenFloats, [1, count, hiddenStates.width]) });
     for (const slot of this.slots) {
       const shape = shapeOf(slot.state, this.capacity);
       inputs.push({ name: slot.inputName, tensor: runtime.tensor("float32", slot.current, slot.bytes, shape) });
@@ -141,25 +155,28 @@ export class WasmRunner implements RollbackRunner {
       for (const { tensor } of [...inputs, ...outputs]) runtime.releaseTensor(tensor);
     }
     recurrent?.done();
+    hiddenStates?.write(this.position, runtime.floats(hidden, hiddenFloats));
     for (const slot of this.slots) [slot.current, slot.next] = [slot.next, slot.current];
     this.position = total;
     return runtime.floats(logits, rows * options.vocabularySize);
   }
 
   async warmUp(): Promise<void> {
-    await this.forward([0]);
+    await this.forward([0], this.featureWidth === null ? undefined : new Float32Array(this.featureWidth));
     this.reset();
   }
 
   reset(): void {
     this.position = this.tentative = 0;
     this.rollback?.reset();
+    this.hiddenStates?.reset();
     for (const slot of this.slots) if (!isCache(slot.state)) this.runtime.bytes(slot.current, slot.bytes).fill(0);
   }
 
   /** The cache is only ever written behind what it holds, so a snapshot of it is its length; the Mamba states are copied. */
   saveSnapshot(): Promise<void> {
     this.rollback?.save();
+    this.hiddenStates?.saveSnapshot(this.position);
     for (const slot of this.slots) {
       if (isCache(slot.state)) continue;
       slot.snapshot ||= this.runtime.allocate(slot.bytes);
@@ -173,6 +190,7 @@ export class WasmRunner implements RollbackRunner {
     if (this.snapshotPosition === null) throw new Error("There is no snapshot.");
     for (const slot of this.slots) if (!isCache(slot.state)) this.runtime.copy(slot.snapshot, slot.current, slot.bytes);
     this.rollback?.restore();
+    this.hiddenStates?.restoreSnapshot();
     this.tentative = 0;
     this.position = this.snapshotPosition;
     return Promise.resolve();
@@ -187,12 +205,13 @@ export class WasmRunner implements RollbackRunner {
   memory(): RunnerMemory {
     const total = (value: (slot: Slot) => number): number => this.slots.reduce((sum, slot) => sum + value(slot), 0);
     const recurrent = this.rollback?.memory();
+    const { snapshotBytes = 0, reservedBytes = 0 } = this.hiddenStates ?? {};
     return {
       weightBytes: this.options.plan.weightBytes,
       kvBytes: total(({ state }) => (isCache(state) ? sizeOf(state, this.position) : 0)),
       stateBytes: total(({ state, bytes }) => (isCache(state) ? 0 : bytes)) + (recurrent ? recurrent.checkpointBytes : 0),
-      snapshotBytes: total(({ snapshot, bytes }) => (snapshot ? bytes : 0)) + (recurrent ? recurrent.snapshotBytes : 0),
-      reservedBytes: total(({ state, snapshot, bytes }) => bytes * (isCache(state) ? 1 : snapshot ? 3 : 2)) + (recurrent ? recurrent.reservedBytes : 0),
+      snapshotBytes: total(({ snapshot, bytes }) => (snapshot ? bytes : 0)) + (recurrent ? recurrent.snapshotBytes : 0) + snapshotBytes,
+      reservedBytes: total(({ state, snapshot, bytes }) => bytes * (isCache(state) ? 1 : snapshot ? 3 : 2)) + (recurrent ? recurrent.reservedBytes : 0) + reservedBytes,
       heapBytes: this.runtime.heapBytes,
     };
   }
@@ -233,16 +252,21 @@ export class WasmRunner implements RollbackRunner {
     this.capacity = capacity;
   }
 
-  /** Memory for the ids and the wanted rows of `count` tokens, the two lengths, and the logits of `rows` of them. */
-  private reserveScratch(count: number, rows: number): { ids: number; wanted: number; seqlens: number; logits: number } {
-    const bytes = 16 + 16 * count + 4 * rows * this.options.vocabularySize;
+  /**
+   * Memory for the ids and the wanted rows of `count` tokens, the two lengths, the logits of `rows` of them, and `hiddenFloats` numbers of hidden states
+   * and as many of features.
+   */
+  private reserveScratch(count: number, rows: number, hiddenFloats: number): Readonly<Record<"ids" | "wanted" | "seqlens" | "logits" | "hidden" | "featureRows", number>> {
+    const hiddenAt = 16 + 16 * count + Math.ceil((4 * rows * this.options.vocabularySize) / 16) * 16;
+    const featuresAt = hiddenAt + Math.ceil((4 * hiddenFloats) / 16) * 16;
+    const bytes = featuresAt + (this.takesFeatures ? 4 * hiddenFloats : 0);
     if (bytes > this.scratch.bytes) {
       if (this.scratch.pointer) this.runtime.free(this.scratch.pointer);
       this.scratch = { pointer: 0, bytes: 0 };
       this.scratch = { pointer: this.runtime.allocate(bytes), bytes };
     }
     const { pointer } = this.scratch;
-    return { ids: pointer, wanted: pointer + 8 * count, seqlens: pointer + 16 * count, logits: pointer + 16 + 16 * count };
+    return { ids: pointer, wanted: pointer + 8 * count, seqlens: pointer + 16 * count, logits: pointer + 16 + 16 * count, hidden: pointer + hiddenAt, featureRows: pointer + featuresAt };
   }
 }
 

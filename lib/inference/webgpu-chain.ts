@@ -3,9 +3,10 @@
  * cycle reads back once, some kilobytes unless logits are wanted.
  */
 import type * as Ort from "onnxruntime-web/webgpu";
-import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, type Initialiser, LOGITS } from "@/lib/onnx/plan";
+import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, HIDDEN_STATES, type Initialiser, LOGITS } from "@/lib/onnx/plan";
 import { DRAFT_IDS, DRAFT_PROBABILITIES, type UnrolledPlan } from "@/lib/onnx/unroll";
 import type { Chain, ChainedCycle } from "./runner";
+import { type Part, WebGpuParts } from "./webgpu-parts";
 import { createSession, type WebGpuRunner } from "./webgpu-runner";
 
 export type WebGpuChainOptions = {
@@ -13,22 +14,22 @@ export type WebGpuChainOptions = {
   readonly unroll: (steps: number) => Promise<{ readonly plan: UnrolledPlan; readonly expand: (initialiser: Initialiser) => Uint8Array }>;
 };
 
-type Part = { readonly name: string; readonly buffer: GPUBuffer; readonly bytes: number };
-
 const MOST_STEPS = 8;
 
 export class WebGpuChain implements Chain {
   private readonly graphs = new Map<number, { readonly session: Ort.InferenceSession; readonly weightBytes: number }>();
   /** Weights that all graphs have in common, as their inputs. */
   private readonly shared = new Map<string, { readonly tensor: Ort.Tensor; readonly buffer: GPUBuffer }>();
-  private readonly buffers = new Map<string, GPUBuffer>();
+  private readonly parts: WebGpuParts;
 
-  /** The target's graph must have been built with `choices`. */
+  /** The target's graph must have been built with `choices`, and for a feature draft with `hidden`. */
   constructor(
     private readonly target: WebGpuRunner,
     private readonly draft: WebGpuRunner,
     private readonly options: WebGpuChainOptions,
-  ) {}
+  ) {
+    this.parts = new WebGpuParts(target.ort, target.device);
+  }
 
   get weightBytes(): number {
     const own = [...this.graphs.values()].reduce((sum, { weightBytes }) => sum + weightBytes, 0);
@@ -47,20 +48,20 @@ export class WebGpuChain implements Chain {
     this.graphs.set(steps, { session: await createSession(this.target.ort, plan, expand), weightBytes: plan.weightBytes });
   }
 
-  async cycle(news: readonly number[], _features: Float32Array | null, steps: number, logits: boolean): Promise<ChainedCycle> {
-    const { target, draft } = this;
-    const { device } = target;
+  async cycle(news: readonly number[], features: Float32Array | null, steps: number, logits: boolean): Promise<ChainedCycle> {
+    const { target, draft, parts } = this;
+    const { device, hiddenStates } = target;
     const graph = this.graphs.get(steps);
     const last = news.at(-1);
     if (!graph || last === undefined) throw new Error(`There is no graph of ${steps} steps, or nothing to begin with.`);
     const began = performance.now();
-    const drafted = [this.part("ids", 4 * steps), this.part("shares", 4 * steps)] as const;
-    const [ids, shares] = drafted;
+    const [ids, shares] = [parts.part("ids", 4 * steps), parts.part("shares", 4 * steps)];
     const weights = Object.fromEntries([...this.shared].map(([name, { tensor }]) => [name, tensor]));
-    await draft.draftOnDevice(graph.session, steps, news, weights, { [DRAFT_IDS]: this.tensor(ids, "int32", [1, steps]), [DRAFT_PROBABILITIES]: this.tensor(shares, "float32", [1, steps]) });
+    const choices = { [DRAFT_IDS]: parts.tensor(ids, "int32", [1, steps]), [DRAFT_PROBABILITIES]: parts.tensor(shares, "float32", [1, steps]) };
+    await draft.draftOnDevice(graph.session, steps, { tokens: news, features: features ?? undefined }, weights, choices);
 
     // The drafts behind the last token, as int64: their upper halves stay zero.
-    const pass = this.part("pass", 8 * (MOST_STEPS + 1));
+    const pass = parts.part("pass", 8 * (MOST_STEPS + 1));
     device.queue.writeBuffer(pass.buffer, 0, Int32Array.of(last, 0));
     this.encode((encoder) => {
       for (let step = 0; step < steps; step++) encoder.copyBufferToBuffer(ids.buffer, 4 * step, pass.buffer, 8 * (step + 1), 4);
@@ -70,59 +71,43 @@ export class WebGpuChain implements Chain {
     const rows = steps + 1;
     const vocabularySize = target.width;
     const segments = vocabularySize / choiceSegment(vocabularySize);
-    const [columns, maxima] = [this.part("columns", 8 * rows * segments), this.part("maxima", 4 * rows * segments)];
-    const wanted = logits ? [this.part("logits", 4 * rows * vocabularySize)] : [];
+    const [columns, maxima] = [parts.part("columns", 8 * rows * segments), parts.part("maxima", 4 * rows * segments)];
+    const wanted: Part[] = [];
     const fetches: Record<string, Ort.Tensor> = {
-      [CHOICE_COLUMNS]: this.tensor(columns, "int64", [1, rows, segments]),
-      [CHOICE_MAXIMA]: this.tensor(maxima, "float32", [1, rows, segments]),
+      [CHOICE_COLUMNS]: parts.tensor(columns, "int64", [1, rows, segments]),
+      [CHOICE_MAXIMA]: parts.tensor(maxima, "float32", [1, rows, segments]),
     };
-    for (const part of wanted) fetches[LOGITS] = this.tensor(part, "float32", [1, rows, vocabularySize]);
+    const want = (name: string, width: number): void => {
+      const part = parts.part(name, 4 * rows * width);
+      fetches[name] = parts.tensor(part, "float32", [1, rows, width]);
+      wanted.push(part);
+    };
+    if (logits) want(LOGITS, vocabularySize);
+    if (hiddenStates) want(HIDDEN_STATES, hiddenStates.width);
+    const { position } = target;
     await target.verifyOnDevice(pass.buffer, rows, fetches);
     const computed = device.queue.onSubmittedWorkDone().then(() => performance.now());
-    const read = await this.readBack([ids, shares, columns, maxima, ...wanted]);
+    const read = await parts.read([ids, shares, columns, maxima, ...wanted]);
     const ended = performance.now();
     const verifiedAt = Math.min(await computed, ended);
+    hiddenStates?.write(position, new Float32Array(read.get(HIDDEN_STATES)!));
     return {
       drafts: Array.from(new Int32Array(read.get("ids")!)),
       probabilities: Array.from(new Float32Array(read.get("shares")!)),
       choices: choicesOf(new BigInt64Array(read.get("columns")!), new Float32Array(read.get("maxima")!), segments, choiceSegment(vocabularySize)),
-      logits: logits ? new Float32Array(read.get("logits")!) : null,
+      logits: logits ? new Float32Array(read.get(LOGITS)!) : null,
       timings: { draftMs: draftedAt - began, verifyMs: verifiedAt - draftedAt, readbackMs: ended - verifiedAt },
       readbackBytes: [...read.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
     };
   }
 
   async dispose(): Promise<void> {
-    for (const buffer of this.buffers.values()) buffer.destroy();
-    this.buffers.clear();
+    this.parts.dispose();
     for (const { buffer } of this.shared.values()) buffer.destroy();
     this.shared.clear();
     const graphs = [...this.graphs.values()];
     this.graphs.clear();
     for (const { session } of graphs) await session.release();
-  }
-
-  /** Copies all parts into one buffer, and that to the CPU. */
-  private async readBack(parts: readonly Part[]): Promise<Map<string, ArrayBuffer>> {
-    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    const staging = this.buffer("staging", total, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-    const places = new Map<string, ArrayBuffer>();
-    this.encode((encoder) => {
-      let at = 0;
-      for (const { buffer, bytes } of parts) {
-        encoder.copyBufferToBuffer(buffer, 0, staging, at, bytes);
-        at += bytes;
-      }
-    });
-    await staging.mapAsync(GPUMapMode.READ, 0, total);
-    const mapped = staging.getMappedRange(0, total);
-    let at = 0;
-    for (const { name, bytes } of parts) {
-      places.set(name, mapped.slice(at, at + bytes));
-      at += bytes;
-    }
-    staging.unmap();
-    return places;
   }
 
   private upload({ type, shape }: Initialiser, bytes: Uint8Array): { tensor: Ort.Tensor; buffer: GPUBuffer } {
@@ -131,25 +116,6 @@ export class WebGpuChain implements Chain {
     new Uint8Array(buffer.getMappedRange()).set(bytes);
     buffer.unmap();
     return { buffer, tensor: ort.Tensor.fromGpuBuffer(buffer, { dataType: type, dims: shape }) };
-  }
-
-  private part(name: string, bytes: number): Part {
-    return { name, bytes, buffer: this.buffer(name, bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST) };
-  }
-
-  /** A buffer that is kept from cycle to cycle, and replaced by a larger one when it must be. */
-  private buffer(name: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
-    const size = Math.ceil(bytes / 16) * 16;
-    const known = this.buffers.get(name);
-    if (known && known.size >= size) return known;
-    known?.destroy();
-    const buffer = this.target.device.createBuffer({ size, usage });
-    this.buffers.set(name, buffer);
-    return buffer;
-  }
-
-  private tensor({ buffer }: Part, dataType: "int32" | "int64" | "float32", dims: readonly number[]): Ort.Tensor {
-    return this.target.ort.Tensor.fromGpuBuffer(buffer, { dataType, dims });
   }
 
   private encode(work: (encoder: GPUCommandEncoder) => void): void {

@@ -1,12 +1,13 @@
-/** Runs a graph on WebGPU, with the key/value cache and the Mamba states in GPU buffers; only logits come back. */
+/** Runs a graph on WebGPU, with the key/value cache and the Mamba states in GPU buffers; only logits come back, and hidden states where the graph gives them. */
 import type * as Ort from "onnxruntime-web/webgpu";
 import { isInline } from "@/lib/onnx/graph-writer";
-import { BYTES_PER_ELEMENT, type GraphPlan, INPUT_IDS, type Initialiser, LOGIT_ROWS, LOGITS, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { BYTES_PER_ELEMENT, FEATURES, type GraphPlan, HIDDEN_STATES, INPUT_IDS, type Initialiser, LOGIT_ROWS, LOGITS, rowWidth, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
 import { stepLengths } from "@/lib/onnx/unroll";
 import { DeviceLostError, OutOfMemoryError, RuntimeError } from "./errors";
-import type { HiddenStates } from "./hidden-states";
+import { featuresOf, HiddenStates } from "./hidden-states";
 import type { RollbackMemory, RollbackRunner, RunnerMemory, TentativeRead } from "./runner";
 import type { PassKind } from "./wasm-rollback";
+import { type Part, WebGpuParts } from "./webgpu-parts";
 import { WebGpuRollback } from "./webgpu-rollback";
 
 /** Tokens of a prompt read at a time. */
@@ -44,6 +45,9 @@ const ONE_PASS: PassKind = { tentative: true, more: false };
 
 type Tensors = Record<string, Ort.Tensor>;
 
+/** Tokens to read, with features for a feature draft. */
+type Given = { readonly tokens: readonly number[]; readonly features?: Float32Array | undefined };
+
 export class WebGpuRunner implements RollbackRunner {
   position = 0;
   snapshotPosition: number | null = null;
@@ -51,11 +55,12 @@ export class WebGpuRunner implements RollbackRunner {
   readonly contextLength: number;
   readonly canTruncate: boolean;
   readonly span: number;
-  readonly hiddenStates: HiddenStates | null = null;
-  readonly takesFeatures = false;
+  readonly hiddenStates: HiddenStates | null;
   tentative = 0;
   readbackMs = 0;
   private readonly rollback: WebGpuRollback | null;
+  private readonly parts: WebGpuParts;
+  private readonly featureWidth: number | null;
   private capacity = 0;
   private lost: DeviceLostError | null = null;
   private disposed = false;
@@ -72,6 +77,10 @@ export class WebGpuRunner implements RollbackRunner {
     this.canTruncate = plan.state.every(isCache) && !plan.rollback?.length;
     this.span = plan.rollback ? (options.span ?? 1) : 0;
     this.rollback = plan.rollback && new WebGpuRollback(ort, device, plan.rollback, this.span);
+    this.parts = new WebGpuParts(ort, device);
+    this.featureWidth = rowWidth(plan.inputs, FEATURES);
+    const width = rowWidth(plan.outputs, HIDDEN_STATES);
+    this.hiddenStates = width === null ? null : new HiddenStates(this.contextLength, width);
     const narrow = device.features.has("subgroups") && (device.adapterInfo.subgroupMinSize ?? 8) < 8;
     this.chunk = plan.attentionLengths && narrow ? SAFE_CHUNK : LARGE_CHUNK;
     this.slots = plan.state.map((state) => {
@@ -90,14 +99,18 @@ export class WebGpuRunner implements RollbackRunner {
     return new WebGpuRunner(ort, session, await ort.env.webgpu.device, options);
   }
 
-  async forward(tokens: readonly number[]): Promise<Float32Array> {
-    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
-    return this.pass(tokens, 1, FOR_GOOD);
+  get takesFeatures(): boolean {
+    return this.featureWidth !== null;
   }
 
-  async read(tokens: readonly number[], { rows, more }: TentativeRead): Promise<Float32Array> {
+  async forward(tokens: readonly number[], features?: Float32Array): Promise<Float32Array> {
+    if (this.tentative > 0) throw new Error("Tentative tokens must be kept or taken back first.");
+    return this.pass({ tokens, features }, 1, FOR_GOOD);
+  }
+
+  async read(tokens: readonly number[], { rows, more, features }: TentativeRead): Promise<Float32Array> {
     if (this.tentative + tokens.length > this.span) throw new Error(`${this.tentative + tokens.length} tentative tokens; the span is ${this.span}.`);
-    const logits = await this.pass(tokens, rows === "all" ? tokens.length : 1, { tentative: true, more });
+    const logits = await this.pass({ tokens, features }, rows === "all" ? tokens.length : 1, { tentative: true, more });
     this.tentative += tokens.length;
     return logits;
   }
@@ -109,22 +122,42 @@ export class WebGpuRunner implements RollbackRunner {
   }
 
   /** Reads tokens; a graph that takes tokens back gives the logits after the last `rows` of them. */
-  private async pass(tokens: readonly number[], rows: number, kind: PassKind): Promise<Float32Array> {
-    const ids = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+  private async pass(given: Given, rows: number, kind: PassKind): Promise<Float32Array> {
+    const { hiddenStates, parts, position } = this;
+    const count = given.tokens.length;
+    const feeds = { ...this.passFeeds(count, rows), ...this.givenFeeds(given) };
+    const own = hiddenStates && this.outputsWithHidden(this.rollback ? rows : this.options.allLogits ? count : 1, count, hiddenStates.width);
     return this.guard(async () => {
-      const { [LOGITS]: output } = await this.submit(this.session, tokens.length, kind, { ...this.passFeeds(tokens.length, rows), [INPUT_IDS]: ids }, { [LOGITS]: null });
+      const { [LOGITS]: output } = await this.submit(this.session, count, kind, feeds, own?.fetches ?? { [LOGITS]: null });
       // Tells the device's time from that of the way back; a moment's detour that only verifying takes.
       if (kind.tentative && !kind.more) await this.device.queue.onSubmittedWorkDone();
       const began = performance.now();
-      const logits = (await output?.getData(true)) as Float32Array;
+      const read = own && (await parts.read(own.parts));
+      const logits = read ? new Float32Array(read.get(LOGITS)!) : ((await output?.getData(true)) as Float32Array);
+      if (read) hiddenStates?.write(position, new Float32Array(read.get(HIDDEN_STATES)!));
       this.readbackMs = performance.now() - began;
       return logits;
     });
   }
 
+  /** Buffers for `rows` rows of logits and `count` of hidden states, to be read back together. */
+  private outputsWithHidden(rows: number, count: number, hiddenWidth: number): { readonly parts: readonly Part[]; readonly fetches: Tensors } {
+    const { parts, width } = this;
+    const [logits, hidden] = [parts.part(LOGITS, 4 * rows * width), parts.part(HIDDEN_STATES, 4 * count * hiddenWidth)];
+    return { parts: [logits, hidden], fetches: { [LOGITS]: parts.tensor(logits, "float32", [1, rows, width]), [HIDDEN_STATES]: parts.tensor(hidden, "float32", [1, count, hiddenWidth]) } };
+  }
+
+  /** What a graph is given of the tokens that it reads: their ids, and features if it takes them. */
+  private givenFeeds({ tokens, features: given }: Given): Tensors {
+    const features = featuresOf(this.featureWidth, tokens.length, given);
+    const ids = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+    if (!features) return { [INPUT_IDS]: ids };
+    return { [INPUT_IDS]: ids, [FEATURES]: new this.ort.Tensor("float32", features, [1, tokens.length, features.length / tokens.length]) };
+  }
+
   /** Logits a row. */
   get width(): number {
-    return Number(this.options.plan.outputs.find(({ name }) => name === LOGITS)?.shape.at(-1));
+    return rowWidth(this.options.plan.outputs, LOGITS) ?? NaN;
   }
 
   /** What a pass over `count` tokens takes besides ids and states: the last `rows` positions, and the attention's lengths. */
@@ -152,13 +185,15 @@ export class WebGpuRunner implements RollbackRunner {
   }
 
   /**
-   * Submits the steps of an unrolled graph of this model over this model's state: it reads `tokens`, which may be taken back, and then all that
-   * it chooses but the last. `weights` are the graph's inputs that are none of the runner's. Nothing is read; `fetches` as for `verifyOnDevice`.
+   * Submits the steps of an unrolled graph of this model over this model's state: it reads the tokens of `given`, which may be taken back, and then all
+   * that it chooses but the last. `weights` are the graph's inputs that are none of the runner's. Nothing is read, so that the hidden states of these
+   * tokens are not held; `fetches` as for `verifyOnDevice`.
    */
-  async draftOnDevice(session: Ort.InferenceSession, steps: number, tokens: readonly number[], weights: Tensors, fetches: Tensors): Promise<void> {
+  async draftOnDevice(session: Ort.InferenceSession, steps: number, given: Given, weights: Tensors, fetches: Tensors): Promise<void> {
+    const { tokens } = given;
     const count = tokens.length + steps - 1;
+    const feeds: Tensors = { ...weights, ...this.givenFeeds(given) };
     await this.tentatively(count, () => {
-      const feeds: Tensors = { ...weights, [INPUT_IDS]: new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]) };
       for (let step = 1; step <= steps && this.options.plan.attentionLengths; step++) {
         const { seqlens, total } = stepLengths(step);
         Object.assign(feeds, this.lengths(this.position + tokens.length + step - 1, seqlens, total));
@@ -212,7 +247,8 @@ export class WebGpuRunner implements RollbackRunner {
       this.reset();
       let logits = new Float32Array();
       for (let begin = 0, turn = 0; turn < sizes.length; begin += sizes[turn++] ?? 0) {
-        logits = Float32Array.from(await this.forward(tokens.slice(begin, begin + (sizes[turn] ?? 0))));
+        const some = tokens.slice(begin, begin + (sizes[turn] ?? 0));
+        logits = Float32Array.from(await this.forward(some, this.featureWidth === null ? undefined : new Float32Array(some.length * this.featureWidth)));
       }
       return logits.subarray(-width);
     };
@@ -228,6 +264,7 @@ export class WebGpuRunner implements RollbackRunner {
   reset(): void {
     this.position = this.tentative = 0;
     this.rollback?.reset();
+    this.hiddenStates?.reset();
     const encoder = this.device.createCommandEncoder();
     for (const { state, current } of this.slots) if (current && !isCache(state)) encoder.clearBuffer(current);
     this.device.queue.submit([encoder.finish()]);
@@ -236,6 +273,7 @@ export class WebGpuRunner implements RollbackRunner {
   /** The cache is only ever written behind what it holds, so a snapshot of it is its length; the Mamba states are copied. */
   saveSnapshot(): Promise<void> {
     this.rollback?.save();
+    this.hiddenStates?.saveSnapshot(this.position);
     for (const slot of this.slots) if (!isCache(slot.state)) slot.snapshot ??= this.buffer(sizeOf(slot.state, 0));
     this.copyStates(({ current, snapshot }) => [current, snapshot]);
     this.snapshotPosition = this.position;
@@ -246,6 +284,7 @@ export class WebGpuRunner implements RollbackRunner {
     if (this.snapshotPosition === null) throw new Error("There is no snapshot.");
     this.copyStates(({ current, snapshot }) => [snapshot, current]);
     this.rollback?.restore();
+    this.hiddenStates?.restoreSnapshot();
     this.tentative = 0;
     this.position = this.snapshotPosition;
     return Promise.resolve();
@@ -260,14 +299,15 @@ export class WebGpuRunner implements RollbackRunner {
   memory(): RunnerMemory {
     const total = (value: (slot: Slot) => number): number => this.slots.reduce((sum, slot) => sum + value(slot), 0);
     const recurrent = this.rollback?.memory();
+    const { snapshotBytes = 0, reservedBytes = 0 } = this.hiddenStates ?? {};
     const held = ({ current, next, snapshot }: Slot): number =>
       (current?.size ?? 0) + (next && next !== current ? next.size : 0) + (snapshot?.size ?? 0);
     return {
       weightBytes: this.options.plan.weightBytes,
       kvBytes: total(({ state }) => (isCache(state) ? sizeOf(state, this.position) : 0)),
       stateBytes: total(({ state }) => (isCache(state) ? 0 : sizeOf(state, 0))) + (recurrent ? recurrent.checkpointBytes : 0),
-      snapshotBytes: total(({ snapshot }) => snapshot?.size ?? 0) + (recurrent ? recurrent.snapshotBytes : 0),
-      reservedBytes: total(held) + (recurrent ? recurrent.reservedBytes : 0),
+      snapshotBytes: total(({ snapshot }) => snapshot?.size ?? 0) + (recurrent ? recurrent.snapshotBytes : 0) + snapshotBytes,
+      reservedBytes: total(held) + (recurrent ? recurrent.reservedBytes : 0) + reservedBytes,
       heapBytes: null,
     };
   }
@@ -281,6 +321,7 @@ export class WebGpuRunner implements RollbackRunner {
     if (this.disposed) return;
     this.disposed = true;
     this.rollback?.dispose();
+    this.parts.dispose();
     for (const { current, next, snapshot } of this.slots) for (const buffer of [current, next, snapshot]) buffer?.destroy();
     if (!this.lost) await this.session.release();
   }

@@ -1,12 +1,12 @@
 /** From a bundle's manifest and a hybrid config to an ONNX model whose weights are references into the bundle. */
-import { type HybridConfig, resolveLayers } from "@/lib/hybrid/config";
-import { requiredTensors } from "@/lib/hybrid/tensors";
+import { type HybridConfig, needsFeatures, resolveLayers } from "@/lib/hybrid/config";
+import { FEATURES_PROJECTION, requiredTensors } from "@/lib/hybrid/tensors";
 import { type Manifest, resolveTensor } from "@/lib/weights/manifest";
 import { attentionMixer } from "./attention";
 import { CONTRIB, GraphWriter } from "./graph-writer";
 import { chooseRows, embedding, linear, type Matrix, type MatrixFormat } from "./linear";
 import { mamba2Mixer, silu } from "./mamba2";
-import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, type GraphPlan, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
+import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, FEATURES, type GraphPlan, HIDDEN_STATES, INPUT_IDS, LOGIT_ROWS, LOGITS, type RollbackLayer, SEQLENS_K, type StateTensor, TOTAL_SEQUENCE_LENGTH } from "./plan";
 
 /** What will run the graph: the two have different kernels behind the same operators. */
 export type Provider = "webgpu" | "wasm";
@@ -22,6 +22,8 @@ export type BuildOptions = {
   readonly headTokens?: Uint32Array | undefined;
   /** Besides logits their greatest, in segments (see CHOICE_COLUMNS), so that a greedy choice needs no more than these from the device. */
   readonly choices?: boolean;
+  /** Besides logits the hidden states of every position, for a feature draft. A feature draft's graph has them always. */
+  readonly hidden?: boolean;
   /** Positions the rotary tables cover; default the architecture's `max_position_embeddings`. */
   readonly contextLength?: number;
 };
@@ -30,6 +32,8 @@ export type BuildOptions = {
 export type MatrixLookup = (...tensors: string[]) => Matrix;
 
 export const EMBEDDING = "model.embed_tokens.weight";
+/** In a graph that can take tokens back: the hidden states of the positions asked for, (1, rows, D). */
+export const WANTED_HIDDEN = "wanted_hidden";
 
 /** Builds the graph of a hybrid. Throws what `resolveLayers` and `resolveTensor` throw for a config that the bundle does not have. */
 export function buildGraph(manifest: Manifest, config: HybridConfig, options: BuildOptions): GraphPlan {
@@ -63,20 +67,26 @@ export function decoder(writer: GraphWriter, manifest: Manifest, config: HybridC
   const contextLength = options.contextLength ?? architecture.max_position_embeddings;
   const layers = resolveLayers(config, manifest.mixer_sets);
   const attentionLengths = layers.some(({ mixer }) => mixer === "attention");
+  const features = needsFeatures(config, manifest.mixer_sets);
+  const hidden = options.hidden || features;
+  const hiddenShape = [1, "tokens", architecture.hidden_size];
   const state: StateTensor[] = [];
   const replayed: RollbackLayer[] = [];
 
   writer.input(INPUT_IDS, "int64", [1, "tokens"]);
+  if (features) writer.input(FEATURES, "float32", hiddenShape);
   if (attentionLengths) {
     writer.input(SEQLENS_K, "int32", [1]);
     writer.input(TOTAL_SEQUENCE_LENGTH, "int32", []);
   }
   if (rollback) writer.input(LOGIT_ROWS, "int64", ["rows"]);
   writer.output(LOGITS, "float32", [1, rollback ? "rows" : options.allLogits ? "tokens" : 1, headTokens?.length ?? architecture.vocab_size]);
+  if (hidden) writer.output(HIDDEN_STATES, "float32", hiddenShape);
 
   const norm = rmsNorm(writer, architecture.rms_norm_eps, architecture.hidden_size);
   let residual = embedding(writer, format, INPUT_IDS, matrix(EMBEDDING));
-  let update: string | null = null; // what the last block adds to the residual stream
+  // What the last block adds to the residual stream; before the first, a feature draft's features (the first norm's node adds them).
+  let update: string | null = features ? linear(writer, format, FEATURES, matrix(FEATURES_PROJECTION)) : null;
   layers.forEach((resolved, layer) => {
     const prefix = `model.layers.${layer}`;
     const before = norm(`${prefix}.input_layernorm.weight`, residual, update);
@@ -95,8 +105,8 @@ export function decoder(writer: GraphWriter, manifest: Manifest, config: HybridC
     update = mlp(writer, format, matrix, `${prefix}.mlp`, architecture.intermediate_size, between.normed);
     residual = between.sum;
   });
-  let { normed } = norm("model.norm.weight", residual, update);
-  if (rollback) normed = writer.node("Gather", [normed, LOGIT_ROWS], ["wanted_hidden"], { axis: 1 });
+  let { normed } = norm("model.norm.weight", residual, update, hidden ? HIDDEN_STATES : undefined);
+  if (rollback) normed = writer.node("Gather", [normed, LOGIT_ROWS], [WANTED_HIDDEN], { axis: 1 });
   else if (!options.allLogits) normed = writer.node("Gather", [normed, writer.shape([-1])], ["last_hidden"], { axis: 1 });
   const head = matrix(architecture.tie_word_embeddings ? EMBEDDING : "lm_head.weight");
   linear(writer, format, normed, headTokens ? chooseRows(head, headTokens) : head, LOGITS);
@@ -138,11 +148,10 @@ function stackedName(tensors: readonly string[]): string {
   return `${prefix}.${split.map((parts) => parts.at(-2)).join("+")}.weight`;
 }
 
-/** RMS norm of `residual + update`, in one node; `sum` is the new residual stream. */
+/** RMS norm of `residual + update`, in one node, named `normed`; `sum` is the new residual stream. */
 export function rmsNorm(writer: GraphWriter, epsilon: number, width: number) {
-  return (weight: string, residual: string, update: string | null): { normed: string; sum: string } => {
+  return (weight: string, residual: string, update: string | null, normed = `${weight}/normed`): { normed: string; sum: string } => {
     const scale = writer.weight(weight, "float32", [width], { kind: "vector", tensor: weight, map: "none" });
-    const normed = `${weight}/normed`;
     const attributes = { epsilon: { float: epsilon } };
     if (update === null) {
       writer.node("SimplifiedLayerNormalization", [residual, scale], [normed], { ...attributes, axis: -1, stash_type: 1 });

@@ -83,6 +83,12 @@ export const INPUT_IDS = "input_ids";
 export const LOGITS = "logits";
 /** Positions of the pass whose logits are wanted: an input of graphs that can take tokens back. */
 export const LOGIT_ROWS = "logit_rows";
+/**
+ * Hidden states of a pass, (1, tokens, D): an output behind the last norm, which the LM head reads, and a feature draft's input, in which the row of a token
+ * is the target's hidden state before it (arXiv 2401.15077, section 4.1; zeros before the first).
+ */
+export const HIDDEN_STATES = "hidden_states";
+export const FEATURES = "features";
 export const SEQLENS_K = "seqlens_k";
 export const TOTAL_SEQUENCE_LENGTH = "total_sequence_length";
 /**
@@ -91,6 +97,12 @@ export const TOTAL_SEQUENCE_LENGTH = "total_sequence_length";
  */
 export const CHOICE_MAXIMA = "choice_maxima";
 export const CHOICE_COLUMNS = "choice_columns";
+
+/** Numbers a row of an input or output; null if there is none of this name. */
+export function rowWidth(values: readonly ValueInfo[], name: string): number | null {
+  const found = values.find((value) => value.name === name);
+  return found ? Number(found.shape.at(-1)) : null;
+}
 
 const LONGEST_SEGMENT = 256;
 

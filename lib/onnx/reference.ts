@@ -37,7 +37,7 @@ function rms(x: Vector, weight: ArrayLike<number>, epsilon: number): Vector {
 
 const add = (a: Vector, b: Vector): Vector => a.map((value, index) => value + (b[index] ?? NaN));
 
-/** A model with its state: `step` reads one token and returns the logits that follow it. */
+/** A model with its state: `step` reads one token and returns the logits that follow it, and the hidden state that they come from. */
 export class ReferenceModel {
   private readonly layers;
   private readonly states: LayerState[];
@@ -61,13 +61,15 @@ export class ReferenceModel {
 
   /** Logits (one number a vocabulary entry) after each of `tokens`. */
   run(tokens: readonly number[]): Vector[] {
-    return tokens.map((token) => this.step(token));
+    return tokens.map((token) => this.step(token).logits);
   }
 
-  step(token: number): Vector {
+  /** `hidden`: behind the last norm. `feature`: the target's hidden state before the token, for a feature draft. */
+  step(token: number, feature?: ArrayLike<number>): { readonly logits: Vector; readonly hidden: Vector } {
     const { hidden_size: width, rms_norm_eps: epsilon } = this.architecture;
     const table = this.weights("model.embed_tokens.weight");
     let x: Vector = Array.from({ length: width }, (_, column) => table[token * width + column] ?? NaN);
+    if (feature) x = add(x, multiply(this.weights("model.features_proj.weight"), Array.from(feature)));
     this.layers.forEach((layer, index) => {
       const prefix = `model.layers.${index}`;
       const state = this.states[index];
@@ -80,8 +82,8 @@ export class ReferenceModel {
       const inner = gate.map((value, i) => siluOf(value) * (up[i] ?? NaN));
       x = add(x, multiply(this.weights(`${prefix}.mlp.down_proj.weight`), inner));
     });
-    const last = rms(x, this.weights("model.norm.weight"), epsilon);
-    return multiply(this.architecture.tie_word_embeddings ? table : this.weights("lm_head.weight"), last);
+    const hidden = rms(x, this.weights("model.norm.weight"), epsilon);
+    return { hidden, logits: multiply(this.architecture.tie_word_embeddings ? table : this.weights("lm_head.weight"), hidden) };
   }
 
   private attention(prefix: string, state: LayerState & { kind: "attention" }, u: Vector): Vector {

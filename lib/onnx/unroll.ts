@@ -1,10 +1,10 @@
 /** Several decoding steps in one graph: each step takes the states that the one before left, and the token that it chose. */
 import type { HybridConfig } from "@/lib/hybrid/config";
 import type { Manifest } from "@/lib/weights/manifest";
-import { type BuildOptions, decoder, EMBEDDING } from "./build";
+import { type BuildOptions, decoder, EMBEDDING, WANTED_HIDDEN } from "./build";
 import { type Attribute, GraphWriter } from "./graph-writer";
 import { passNames, windowAfter } from "./mamba2";
-import { BYTES_PER_ELEMENT, type Dimension, type GraphPlan, type Initialiser, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type TensorType, TOTAL_SEQUENCE_LENGTH, type WeightSource } from "./plan";
+import { BYTES_PER_ELEMENT, type Dimension, FEATURES, type GraphPlan, HIDDEN_STATES, type Initialiser, INPUT_IDS, LOGIT_ROWS, LOGITS, SEQLENS_K, type TensorType, TOTAL_SEQUENCE_LENGTH, type WeightSource } from "./plan";
 
 /** Outputs: the tokens that the steps chose, int32 (1, steps), and the softmax's share of each, float32 (1, steps). */
 export const DRAFT_IDS = "draft_ids";
@@ -21,7 +21,8 @@ export type UnrolledPlan = Pick<GraphPlan, "model" | "outputs" | "initialisers" 
 
 /**
  * The graph that reads `input_ids` and then, greedily, `steps - 1` tokens of its own choice. For what may be taken back it is one pass of that
- * many tokens: it has the inputs of `single`, the plan of the same model with `rollback`, and its outputs but the logits and the states behind all tokens.
+ * many tokens: it has the inputs of `single`, the plan of the same model with `rollback`, and its outputs but the logits, the hidden states and the states
+ * behind all tokens. A feature draft's own choices are read with its own hidden states as features.
  */
 export function buildUnrolled(manifest: Manifest, config: HybridConfig, single: GraphPlan, options: Omit<BuildOptions, "rollback" | "allLogits" | "choices">, steps: number): UnrolledPlan {
   const whole = new GraphWriter();
@@ -62,6 +63,7 @@ function wiresOf(whole: GraphWriter, { state, rollback, attentionLengths }: Grap
     return wires;
   }
   wires.set(INPUT_IDS, token);
+  wires.set(FEATURES, before.outside(step === 2 ? WANTED_HIDDEN : HIDDEN_STATES));
   for (const { input, output } of state) wires.set(input, before.outside(output));
   for (const { layer, state: ssm } of rollback ?? []) {
     wires.set(ssm.input, before.outside(ssm.output));
