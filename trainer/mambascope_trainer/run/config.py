@@ -134,6 +134,18 @@ class DraftConfig(Section):
     features: bool = Field(
         default=False, description="It also reads the target's hidden states (EAGLE), and runs beside that target alone"
     )
+    passes: int = Field(
+        default=2,
+        gt=0,
+        description="features: passes a step, the last of which trains. Each but the first reads in some places the "
+        "draft's own hidden states of the pass before, as decoding does; 1: true features alone",
+    )
+    own_run: int = Field(
+        default=4, gt=0, description="features: the longest run of tokens that read the draft's own hidden states"
+    )
+    feature_loss: float = Field(
+        default=0.0, ge=0, description="features: how much the distance of hidden states to the target's counts"
+    )
 
 
 class ParallelConfig(Section):

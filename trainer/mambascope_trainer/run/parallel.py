@@ -75,7 +75,8 @@ def _shard(model: Llama, world: int, device: torch.device) -> None:
     # The first pass makes the model the root of its units; stages that call a mixer by itself come later.
     precision = torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
     with torch.no_grad(), torch.compiler.set_stance("force_eager"), precision:
-        model.hidden(torch.zeros(1, 1, dtype=torch.long, device=device))
+        features = None if model.features_proj is None else torch.zeros(1, 1, model.arch.hidden_size, device=device)
+        model.hidden(torch.zeros(1, 1, dtype=torch.long, device=device), features=features)
 
 
 class GradientAverage:

@@ -2,6 +2,7 @@
 
 The loss is that of end-to-end distillation: KL to the target plus alpha * CE on the text. KL bounds what speculation
 wants, the total variation distance, from above (Pinsker), and its gradient does not vanish where the draft is far off.
+A draft on features (EAGLE, arXiv 2401.15077) also reads the target's hidden states, and its own where it decodes.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..bundle.bundle import Bundle
 from ..evaluation.acceptance import expected_acceptance
+from ..evaluation.own_steps import OwnSteps
 from ..losses import LossWeights, distillation_loss
 from ..mixers.coded_linear import CodedLinear, code_projections
 from ..mixers.quantise import straight_through
 from ..model.config import Mamba2Config
-from ..model.draft import draft_of, load_own_state, own_modules, own_state, spread_layers
+from ..model.draft import draft_of, features_before, load_own_state, own_modules, own_state, spread_layers
 from ..model.llama import Llama
 from ..model.load import load_alone, load_teacher
 from ..run.config import DraftConfig, RunConfig
 from .base import Stage, mean_measures
 from .hybrid import projection_segments
+from .own_features import own_positions, trained_features
 from .sources import sources_of
 
 
@@ -31,7 +35,8 @@ class DraftStage(Stage):
     """A draft with float32 layers of its own, on the frozen embedding and LM head of the target that it learns."""
 
     def __init__(self, target: Llama, draft: Llama, config: RunConfig) -> None:
-        self.target, self.draft, self.compiled = target, draft, config.compile
+        self.target, self.draft, self.compiled, self.seed = target, draft, config.compile, config.seed
+        self.shape = config.draft or DraftConfig()
         loss = config.loss
         self.weights = LossWeights(loss.alpha, loss.beta, loss.temperature)
 
@@ -45,29 +50,46 @@ class DraftStage(Stage):
     def teacher(self) -> tuple[Llama, list[str]]:
         return self.target, self.target.pattern
 
-    def _measure(self, ids: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+    def _features(self, ids: Tensor, target: Tensor, step: int | None) -> Tensor | None:
+        """Features for ids (b, T), whose hidden states in the target are (b, T, D); true ones without a step."""
+        if self.draft.features_proj is None:
+            return None
+        if step is None or self.shape.passes == 1:
+            return features_before(target)
+        generator = torch.Generator().manual_seed((self.seed << 32) + step)
+        own = own_positions(ids.shape[1], self.shape.own_run, generator).to(ids.device, non_blocking=True)
+        return trained_features(self.draft, ids, target, own, self.shape.passes)
+
+    def _measure(self, ids: Tensor, step: int | None) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         inputs, labels = ids[:, :-1], ids[:, 1:].flatten()
         with torch.no_grad():
-            target = self.target.hidden(inputs).flatten(0, 1)
-        draft = self.draft.hidden(inputs).flatten(0, 1)
+            target = self.target.hidden(inputs)
+        features = self._features(inputs, target, step)
+        draft, target = self.draft.hidden(inputs, features=features).flatten(0, 1), target.flatten(0, 1)
         head = self.target.head_weight
         loss, measures = distillation_loss(draft, target, head, labels, self.weights, self.compiled)
+        if self.shape.feature_loss:
+            distance = F.smooth_l1_loss(draft, target.to(draft.dtype))
+            loss, measures = loss + self.shape.feature_loss * distance, {**measures, "feature_loss": distance.detach()}
         return loss, measures, draft, target
 
     def train_step(self, ids: Tensor, step: int, scale: float) -> dict[str, Tensor]:
-        loss, measures, _, _ = self._measure(ids)
+        loss, measures, _, _ = self._measure(ids, step)
         torch.autograd.backward(loss * scale)
         return {"loss": loss.detach(), **measures}
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Tensor]) -> dict[str, float]:
-        """kl, ce, teacher_ce (nat a token), agreement (top-1) and acceptance (both 0..1)."""
+        """kl, ce, teacher_ce (nat a token), agreement (top-1) and acceptance (both 0..1), all with true features, and
+        agreement.k: the share of greedy drafts that stand at the k-th step of a row of drafts (see OwnSteps)."""
         records = []
+        own_steps = OwnSteps(self.target, self.draft)
         for ids in batches:
-            loss, measures, draft, target = self._measure(ids)
+            loss, measures, draft, target = self._measure(ids, None)
             acceptance = expected_acceptance(draft, target, self.target.head_weight)
             records.append({"loss": loss, **measures, "acceptance": acceptance})
-        return mean_measures(records)
+            own_steps.add(ids[:, :-1])
+        return {**mean_measures(records), **own_steps.measures()} if records else {}
 
     def state_dict(self) -> dict[str, Any]:
         return own_state(self.draft)
