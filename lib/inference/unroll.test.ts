@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { HybridConfig } from "@/lib/hybrid/config";
 import type { Mamba2Config } from "@/lib/hybrid/mamba2";
 import { buildGraph } from "@/lib/onnx/build";
-import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, INPUT_IDS, LOGIT_ROWS, type GraphPlan, LOGITS, SEQLENS_K, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
+import { CHOICE_COLUMNS, CHOICE_MAXIMA, choiceSegment, FEATURES, INPUT_IDS, LOGIT_ROWS, type GraphPlan, LOGITS, SEQLENS_K, TOTAL_SEQUENCE_LENGTH } from "@/lib/onnx/plan";
 import { syntheticBundle, type SyntheticBundle, tinyArchitecture, tinyMamba2 } from "@/lib/onnx/testing";
 import { buildUnrolled, DRAFT_IDS, DRAFT_PROBABILITIES, stepLengths } from "@/lib/onnx/unroll";
 import { best } from "./sampler";
@@ -12,6 +12,7 @@ import { choicesOf } from "./webgpu-chain";
 
 const VOCABULARY = 160;
 const CAPACITY = 32;
+const WIDTH = 64;
 const headTokens = Uint32Array.from({ length: 96 }, (_, column) => (column * 37 + 11) % VOCABULARY);
 const news = [17, 93];
 const int = (type: "int64" | "int32", values: number[], shape = [values.length]): TestTensor => ({ type, values, shape });
@@ -41,11 +42,13 @@ function passOutputs({ state, rollback }: GraphPlan, count: number): Record<stri
   return outputs;
 }
 
-async function unrolled(bundle: SyntheticBundle, config: HybridConfig, steps: number, format: "f32" | "quantised") {
+/** Runs the unrolled graph, and what it reads in one pass of the plain graph. `features`: of all these tokens, for a feature draft. */
+async function unrolled(bundle: SyntheticBundle, config: HybridConfig, steps: number, format: "f32" | "quantised", features: readonly number[] = []) {
   const options = { format, provider: "wasm", headTokens } as const;
   const single = buildGraph(bundle.manifest, config, { ...options, rollback: true });
   const lengths = (place: number, { seqlens, total }: ReturnType<typeof stepLengths>) => (single.attentionLengths ? { [seqlens]: int("int32", [place - 1]), [total]: int("int32", [place], []) } : {});
-  const feeds = { [INPUT_IDS]: int("int64", news, [1, news.length]), ...emptyState(single) };
+  const featuresFor = (count: number): Record<string, TestTensor> => (features.length > 0 ? { [FEATURES]: { type: "float32", shape: [1, count, WIDTH], values: features.slice(0, count * WIDTH) } } : {});
+  const feeds = { [INPUT_IDS]: int("int64", news, [1, news.length]), ...featuresFor(news.length), ...emptyState(single) };
   for (let step = 1; step <= steps; step++) Object.assign(feeds, lengths(news.length + step - 1, stepLengths(step)));
   const count = news.length + steps - 1;
   const own = { [DRAFT_IDS]: { type: "int32", shape: [1, steps] }, [DRAFT_PROBABILITIES]: { type: "float32", shape: [1, steps] } } as const;
@@ -54,7 +57,7 @@ async function unrolled(bundle: SyntheticBundle, config: HybridConfig, steps: nu
   // The same tokens in one pass of the plain graph: what it gives out to take tokens back must be the same.
   const tokens = [...news, ...drafts.slice(0, -1)];
   const rows = int("int64", [0]);
-  const inputs = { [INPUT_IDS]: int("int64", tokens, [1, count]), [LOGIT_ROWS]: rows, ...emptyState(single), ...lengths(count, { seqlens: SEQLENS_K, total: TOTAL_SEQUENCE_LENGTH }) };
+  const inputs = { [INPUT_IDS]: int("int64", tokens, [1, count]), [LOGIT_ROWS]: rows, ...featuresFor(count), ...emptyState(single), ...lengths(count, { seqlens: SEQLENS_K, total: TOTAL_SEQUENCE_LENGTH }) };
   const expected = await runGraph(bundle, config, single, inputs, { [LOGITS]: { type: "float32", shape: [1, 1, headTokens.length] }, ...passOutputs(single, count) });
   return { drafts, shares: found[DRAFT_PROBABILITIES]!, found, expected, names: Object.keys(passOutputs(single, count)) };
 }
@@ -83,6 +86,32 @@ describe.each(Object.entries(forms))("steps in one graph, %s", (_, form) => {
       }
     }
   });
+});
+
+const mixers = { attention: "attention" as const, ...Object.fromEntries(Object.entries(forms).map(([name, form]) => [name, tinyMamba2(form)])) };
+it.each(Object.entries(mixers))("a feature draft's steps in one graph go on from its own hidden states, %s", async (_, mixer) => {
+  const bundle = await syntheticBundle({ architecture: tinyArchitecture(), drafts: { draft: { shape: { num_hidden_layers: 1, intermediate_size: 96, features: true }, mixer } }, codec: "q8_0" });
+  const config = bundle.config(bundle.manifest.variants.draft!.layers);
+  const given = Float32Array.from({ length: news.length * WIDTH }, (_, index) => Math.sin(index * 78.233));
+  for (const [steps, format] of [[1, "f32"], [2, "quantised"], [3, "f32"], [8, "quantised"]] as const) {
+    const stepwise = await syntheticRunner(bundle, config, { rollback: true, span: 16, headTokens, format });
+    const [chosen, chances, features]: [number[], number[], number[]] = [[], [], [...given]];
+    let [read, own]: [number[], Float32Array] = [news, given];
+    for (let step = 0; step < steps; step++) {
+      const logits = await stepwise.read(read, { rows: "last", more: true, features: own });
+      const column = best(logits);
+      chosen.push(headTokens[column]!);
+      chances.push(probabilityOf(logits, column));
+      own = stepwise.hiddenStates!.before(stepwise.position, 1);
+      features.push(...own);
+      read = [headTokens[column]!];
+    }
+    await stepwise.dispose();
+    const { drafts, shares, found, expected, names } = await unrolled(bundle, config, steps, format, features);
+    expect(drafts).toEqual(chosen);
+    expect(far(shares, chances)).toBeLessThan(1e-4);
+    for (const name of names) expect(far(found[name]!, expected[name]!), name).toBeLessThan(1e-4);
+  }
 });
 
 it("the choices of a target's rows are the best of their logits", async () => {

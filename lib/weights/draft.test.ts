@@ -11,9 +11,11 @@ const { manifest } = await syntheticBundle({
   drafts: {
     d: { shape: { num_hidden_layers: 2, intermediate_size: 64 }, mixer: tinyMamba2() },
     a: { shape: { num_hidden_layers: 1, intermediate_size: 96 }, mixer: "attention" },
+    f: { shape: { num_hidden_layers: 1, intermediate_size: 64, features: true }, mixer: tinyMamba2() },
   },
 });
 const norm = "model.norm.weight";
+const projection = "model.features_proj.weight";
 
 function problemsAfter(edit: (copy: Manifest) => void): string {
   const copy = structuredClone(manifest);
@@ -45,6 +47,14 @@ describe("drafts in a manifest", () => {
     ["with a layer beyond it", (copy) => (copy.mixer_sets.d!.layers = [0, 2]), "has the layers 0 to 1"],
     ["with a config for attention", (copy) => Object.assign(copy.mixer_sets.a!.config, { gate: true }), "gate"],
     ["of attention that is no draft", (copy) => omit(copy.mixer_sets.a!, "draft"), "mixer_sets.a.draft"],
+    ["with features but no projection of them", (copy) => omit(copy.mixer_sets.f!.tensors, projection), `mixer_sets.f.tensors: "${projection}" is missing`],
+    ["with a projection of another shape", (copy) => (copy.mixer_sets.f!.tensors[projection]!.shape = [32, 128]), "where [64, 64] is needed"],
+    ["with a projection but no features", (copy) => (copy.mixer_sets.d!.tensors[projection] = copy.mixer_sets.f!.tensors[projection]!), `${projection}: would never be used`],
+    ["with a projection of the base's", (copy) => {
+      copy.base.tensors[projection] = copy.mixer_sets.f!.tensors[projection]!;
+      omit(copy.mixer_sets.f!.tensors, projection);
+    }, `mixer_sets.f.tensors: "${projection}" is missing`],
+    ["with features that are not wanted", (copy) => Object.assign(copy.mixer_sets.d!.draft!, { features: false }), "mixer_sets.d.draft.features"],
     ["with an unknown field", (copy) => Object.assign(copy.mixer_sets.d!.draft!, { hidden_size: 8 }), "hidden_size"],
     ["in half a variant", (copy) => copy.variants.d!.layers.pop(), "variants.d.layers: 1 layers for a model of 2"],
     ["among the base's layers", (copy) => (copy.variants.teacher!.layers = ["attention", "mamba2:d"]), "is a draft of 2 layers"],
@@ -66,9 +76,11 @@ describe("drafts in a manifest", () => {
 
 describe("resolving a draft", () => {
   it("takes everything from its set but the embedding", () => {
-    for (const name of ["d", "a"]) {
+    for (const name of ["d", "a", "f"]) {
       const config = hybridConfigOf(manifest, name);
-      expect(config.architecture).toEqual({ ...manifest.architecture, ...manifest.mixer_sets[name]!.draft });
+      const { features, ...shape } = manifest.mixer_sets[name]!.draft!;
+      expect(features).toBe(name === "f" ? true : undefined);
+      expect(config.architecture).toEqual({ ...manifest.architecture, ...shape });
       const own = manifest.mixer_sets[name]!.tensors;
       for (const { name: tensor, entry } of resolveTensors(manifest, config)) {
         expect(entry).toBe(tensor === "model.embed_tokens.weight" ? manifest.base.tensors[tensor] : own[tensor]);
