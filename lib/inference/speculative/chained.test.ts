@@ -5,7 +5,9 @@ import { best } from "../sampler";
 import { syntheticRunner } from "../testing";
 import { decide, decideByChoices, type Draft } from "./acceptance";
 import { firstLayers } from "./first-layers";
-import { AdaptiveLength, CHAINED_LENGTHS, Costs } from "./length";
+import { AdaptiveLength } from "./adaptive";
+import { Costs } from "./costs";
+import { CHAINED_LENGTHS } from "./length";
 import { ModelDrafter } from "./model-drafter";
 import { probabilityOf } from "./probability";
 import { type AnswerOptions, SpeculativeSession } from "./session";
@@ -139,12 +141,15 @@ it("a length that is chosen ahead grows with acceptance and falls with the draft
     plain.observeVerify(1, 50);
     const adaptive = new AdaptiveLength(plain, costs);
     const chosen: number[] = [];
-    for (let cycle = 0; cycle < 80; cycle++) {
+    for (let cycle = 0; cycle < 400; cycle++) {
       const K = adaptive.ahead();
       chosen.push(K);
-      if (K === 0) continue;
+      if (K === 0) {
+        adaptive.observe({ asked: 0, drafts: [], verified: 0, accepted: 0, timings: { draftMs: 0, verifyMs: 50, readbackMs: 0, otherMs: 0 } });
+        continue;
+      }
       const drafts = Array.from({ length: K }, (): Draft => ({ token: 1, q: 0.5, distribution: null }));
-      adaptive.observeChained({ drafts, drafted: K, accepted: Math.min(accepted, K), timings: { draftMs: 0, verifyMs: cost(K), readbackMs: 0, otherMs: 0 } });
+      adaptive.observeChained({ asked: K, drafts, verified: K, accepted: Math.min(accepted, K), timings: { draftMs: 0, verifyMs: cost(K), readbackMs: 0, otherMs: 0 } });
     }
     return chosen.slice(-8).sort((a, b) => a - b)[3] ?? NaN;
   };

@@ -7,8 +7,10 @@ import { Sampler, type SamplingOptions } from "../sampler";
 import { Detokeniser } from "../tokenizer";
 import { turn } from "../turn";
 import { decide, decideByChoices, type Draft, type Verdict } from "./acceptance";
+import { AdaptiveLength } from "./adaptive";
+import { Costs } from "./costs";
 import type { Drafter } from "./drafter";
-import { AdaptiveLength, CHAINED_LENGTHS, Costs, type DraftLength, fixedLength } from "./length";
+import { CHAINED_LENGTHS, type DraftLength, fixedLength } from "./length";
 import { Statistics } from "./statistics";
 import { type Cycle, type CycleTimings, type Drafted, type DraftToken, type FinishReason, MAX_DRAFTED, type PlainToken, type TaggedToken, type Totals } from "./types";
 
@@ -79,19 +81,19 @@ export class SpeculativeSession {
     this.adaptive = new AdaptiveLength(this.costs, this.chainCosts);
   }
 
-  /** Measures what passes of some lengths take, for adaptive lengths to begin with, and leaves the empty state. */
+  /** Measures what passes of some lengths take, for adaptive lengths to begin with, and leaves the empty state. In turns, so that a slow moment is one for all. */
   async measure(): Promise<void> {
-    for (const tokens of [1, 2, 4, 5, 9]) {
-      const times: number[] = [];
-      for (let turnOf = 0; turnOf < 3; turnOf++) {
+    const fastest = new Map([1, 2, 3, 5, 9].map((tokens) => [tokens, Infinity]));
+    for (let round = 0; round < 4; round++) {
+      for (const [tokens, known] of fastest) {
         await turn();
         const began = performance.now();
         await this.runner.read(new Array<number>(tokens).fill(1), { rows: "all", more: false });
-        times.push(performance.now() - began);
+        fastest.set(tokens, Math.min(known, performance.now() - began));
         this.runner.keep(1);
       }
-      this.costs.observeVerify(tokens, Math.min(...times));
     }
+    for (const [tokens, milliseconds] of fastest) this.costs.observeVerify(tokens, milliseconds);
     this.context.clear();
     this.adaptive = new AdaptiveLength(this.costs, this.chainCosts);
   }
@@ -200,7 +202,7 @@ export class SpeculativeSession {
     const readbackMs = runner.readbackMs;
     return this.settle({ index, K: wanted === "adaptive" ? drafted.length : K, answer, drafts, verdict, pass, readBacks: (drafter.stepwise ? drafted.length : 0) + 1, startMs }, verifiedAt, (otherMs) => {
       const timings = { draftMs: draftedAt - began, verifyMs: verifiedAt - verifyBegan - readbackMs, readbackMs, otherMs: verifyBegan - draftedAt + otherMs };
-      length.observe({ drafts, drafted: drafted.length, accepted: verdict.accepted, timings });
+      length.observe({ asked: Math.max(0, K), drafts: drafted, verified: drafts.length, accepted: verdict.accepted, timings });
       return timings;
     });
   }
@@ -210,7 +212,7 @@ export class SpeculativeSession {
     const { drafter, runner } = this;
     const startMs = answer.elapsed();
     const K = length.ahead();
-    if (K === 0) return this.cycle(index, answer, fixedLength(0), random, options);
+    if (K === 0) return this.cycle(index, answer, { ...fixedLength(0), observe: (report) => length.observe(report) }, random, options);
     const tokens = answer.all();
     if (tokens.length + K > runner.contextLength || !drafter.chain?.has(K)) return null;
     const chained = (await drafter.draftAndVerify?.(tokens, K, options.probabilities)) ?? null;
@@ -222,7 +224,7 @@ export class SpeculativeSession {
     const verdict = decideByChoices(drafts, chained.choices, logits && ((row) => logits.subarray(row * width, (row + 1) * width)));
     return this.settle({ index, K, answer, drafts, verdict, pass: [tokens.at(-1)!, ...chained.drafts], readBacks: 1, startMs }, readAt, (otherMs) => {
       const timings = { ...chained.timings, otherMs };
-      length.observeChained({ drafts, drafted: K, accepted: verdict.accepted, timings });
+      length.observeChained({ asked: K, drafts, verified: drafts.length, accepted: verdict.accepted, timings });
       return timings;
     });
   }
