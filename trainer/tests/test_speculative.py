@@ -72,7 +72,7 @@ def test_a_shortlist_changes_what_is_drafted_and_not_the_answer(family: Path) ->
     for prompt in PROMPTS:
         found = decoder.generate(prompt, Settings(40))
         assert found.tokens == naive(model, prompt, 40)
-        drafted |= set(decoder.result[:3].tolist())
+        drafted |= set(decoder.state.result[:3].tolist())
     assert drafted <= set(shortlist.tolist())
     everything = SpeculativeDecoder(model, guesser, 3, 96, shortlist=torch.randperm(model.arch.vocab_size))
     assert set(everything.generate(PROMPTS[1], Settings(20)).accepted) == {3}
@@ -124,7 +124,7 @@ def test_decisions_of_greedy_and_of_one_hot_distributions_agree() -> None:
         q = torch.nn.functional.one_hot(drafts, 5).float()
         uniforms = torch.rand(4, generator=generator)
         assert [int(x) for x in decide(drafts, q, distribution(logits, 0.0), uniforms)] == [
-            int(x) for x in decide_greedy(drafts, logits)
+            int(x) for x in decide_greedy(drafts, logits.argmax(dim=-1))
         ]
 
 

@@ -46,8 +46,7 @@ def decide(drafts: Tensor, q: Tensor, p: Tensor, uniforms: Tensor) -> tuple[Tens
     return accepted, draw(residual, uniforms[count:])
 
 
-def decide_greedy(drafts: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """As `decide` at temperature 0, from the target's logits (K+1, V), without distributions."""
-    best = logits.argmax(dim=-1)
+def decide_greedy(drafts: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+    """As `decide` at temperature 0, from the target's likeliest tokens (K+1,), without distributions."""
     accepted = (drafts == best[:-1]).long().cumprod(0).sum(dim=0, keepdim=True)
     return accepted, best.index_select(0, accepted)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ..model.llama import LayerState, Llama
-from .decide import decide, decide_greedy, distribution, draw
+from ..model.llama import Llama
+from .cycle import Cycle
+from .decide import decide, distribution, draw
+from .open_model import open_model
 from .replayed import ReadBack, Replayed
-from .static_model import StaticModel
 
 
 @dataclass(frozen=True)
@@ -48,53 +51,60 @@ class Decoded:
         return len(self.tokens) >= settings.max_new_tokens
 
 
-def _prefill(model: Llama, tokens: Sequence[int], device: torch.device) -> list[LayerState]:
-    states: list[LayerState] = model(torch.tensor([tokens], device=device))[1]
-    return states
-
-
 class PlainDecoder:
-    """Token by token, each a CUDA graph: the baseline."""
+    """Token by token, each a CUDA graph: the baseline. `fused` and `overlap` as of `open_model`."""
 
     def __init__(
-        self, model: Llama, context: int, temperature: float = 0.0, top_p: float = 1.0, graph: bool = True
+        self,
+        model: Llama,
+        context: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        graph: bool = True,
+        fused: bool = True,
+        overlap: bool = False,
     ) -> None:
-        self.target = StaticModel(model, context, 1)
+        self.target = open_model(model, context, 1, fused=fused, overlap=overlap)
         self.temperature, self.top_p = temperature, top_p
-        self.token = torch.zeros(1, 1, dtype=torch.long, device=self.target.device)
-        self.position = torch.zeros(1, dtype=torch.long, device=self.target.device)
+        self.cycle = Cycle(self.target, None, 0)
         self.uniform = torch.zeros(1, device=self.target.device)
-        self.step = Replayed(self._step, [self.token, self.position, *_moving(self.target)], graph)
-        self.read = ReadBack(self.token)
+        self.none_accepted = torch.zeros(1, dtype=torch.long, device=self.target.device)
+        self.step = Replayed(self._step, self.cycle.moving(), graph)
+        self.read = ReadBack(self.cycle.result)
 
     def _step(self) -> None:
-        logits = self.target.run(self.token, self.position, "plain")
+        cycle = self.cycle
         if self.temperature == 0:
-            self.token.copy_(logits.argmax(dim=-1, keepdim=True))
+            self.target.choose(cycle.unverified, cycle.position, "plain", cycle.best)
+            cycle.settle_greedy()
         else:
-            self.token.copy_(draw(distribution(logits, self.temperature, self.top_p), self.uniform)[None])
-        self.position += 1
+            logits = self.target.run(cycle.unverified, cycle.position, "plain")
+            following = draw(distribution(logits, self.temperature, self.top_p), self.uniform)
+            cycle.settle(self.none_accepted, following)
 
     @torch.no_grad()
     def generate(self, prompt: Sequence[int], settings: Settings) -> Decoded:
         """The continuation of a prompt of two tokens or more."""
         _check(prompt, settings, self.target.length, 1)
         generator = torch.Generator(self.target.device).manual_seed(settings.seed)
-        self.target.load(_prefill(self.target.model, prompt[:-1], self.target.device))
-        self.token.fill_(prompt[-1])
-        self.position.fill_(len(prompt) - 1)
+        self.target.load(self.target.model.read(torch.tensor([prompt[:-1]], device=self.target.device))[1])
+        self.cycle.start(prompt, None)
         found, started = Decoded(), _now(self.target.device)
         while True:
             if self.temperature > 0:
                 self.uniform.uniform_(generator=generator)
             self.step()
-            if found.add(self.read.take(), settings):
+            following, _ = self.read.take()
+            if found.add([following], settings):
                 found.seconds = time.perf_counter() - started
                 return found
 
 
 class SpeculativeDecoder:
     """`tokens` drafts a cycle by `draft`, a model with the target's vocabulary.
+
+    A draft on features (EAGLE, arXiv 2401.15077) reads the target's hidden states before the tokens that the target has
+    read, and its own in its steps beyond.
 
     shortlist (n,): the only tokens that it proposes; the target's output stays what it is, others are just never right.
     """
@@ -109,39 +119,51 @@ class SpeculativeDecoder:
         top_p: float = 1.0,
         shortlist: Tensor | None = None,
         graph: bool = True,
+        fused: bool = True,
+        overlap: bool = False,
     ) -> None:
         if draft.arch.vocab_size != target.arch.vocab_size:
             raise ValueError("draft and target have different vocabularies")
         self.tokens, self.temperature, self.top_p = tokens, temperature, top_p
-        self.target = StaticModel(target, context, tokens + 1)
+        self.target = open_model(target, context, tokens + 1, fused=fused, overlap=overlap)
         device = self.target.device
         self.shortlist = None if shortlist is None else shortlist.to(device)
-        self.draft = StaticModel(draft, context, tokens + 1, self.shortlist)
-        #: The last two tokens: the draft reads both, as it has not yet read the last draft that stood.
-        self.pair = torch.zeros(1, 2, dtype=torch.long, device=device)
-        self.position = torch.zeros(1, dtype=torch.long, device=device)
+        self.draft = open_model(draft, context, tokens + 1, self.shortlist, fused, overlap)
+        self.state = Cycle(self.target, self.draft, tokens)
         self.uniforms = torch.zeros(2 * tokens + 1, device=device)
-        #: The cycle's tokens and how many of them count: what is read back.
-        self.result = torch.zeros(tokens + 2, dtype=torch.long, device=device)
-        moving = [self.pair, self.position, *_moving(self.target), *_moving(self.draft)]
-        self.cycle = Replayed(self._cycle, moving, graph)
-        self.read = ReadBack(self.result)
+        self.cycle = Replayed(self._cycle, self.state.moving(), graph)
+        self.read = ReadBack(self.state.result)
 
-    def _propose(self) -> tuple[Tensor, Tensor | None]:
-        """Drafts (K,) and the distributions (K, V) that they were drawn from; none for a greedy decoder."""
-        logits = self.draft.run(self.pair, self.position - 1, "open")[-1:]
-        drafts: list[Tensor] = []
+    def _read_by_draft(self, index: int) -> dict[str, Any]:
+        """What the draft reads before its draft `index`: arguments of `StaticModel.run`."""
+        state = self.state
+        if index == 0:
+            return {"ids": state.pair, "kind": "open", "shift": -1, "features": state.features}
+        # Its own last row: of the two that it read first, or of the one since.
+        row = 1 if index == 1 else 0
+        own = None if state.features is None else self.draft.hidden[None, row : row + 1]
+        ids = state.tokens[None, index + 1 : index + 2]
+        return {"ids": ids, "kind": "step", "shift": index, "offset": index + 1, "features": own}
+
+    def _cycle(self) -> None:
+        state = self.state
+        drafts = state.tokens[2:]
         distributions: list[Tensor] = []
         for index in range(self.tokens):
-            if index > 0:
-                logits = self.draft.run(drafts[-1][None], self.position + index, "step", offset=index + 1)
+            reading = self._read_by_draft(index)
             if self.temperature == 0:
-                best = logits.argmax(dim=-1)
-                drafts.append(best if self.shortlist is None else self.shortlist.index_select(0, best))
-            else:
-                distributions.append(distribution(self._spread(logits), self.temperature, self.top_p))
-                drafts.append(draw(distributions[-1], self.uniforms[index : index + 1]))
-        return torch.cat(drafts), torch.cat(distributions) if distributions else None
+                self.draft.choose(position=state.position, out=drafts[index : index + 1], **reading)
+                continue
+            logits = self._spread(self.draft.run(position=state.position, **reading)[-1:])
+            distributions.append(distribution(logits, self.temperature, self.top_p))
+            drafts[index : index + 1] = draw(distributions[-1], self.uniforms[index : index + 1])
+        if self.temperature == 0:
+            self.target.choose(state.unverified, state.position, "verify", state.best)
+            state.settle_greedy()
+        else:
+            logits = self.target.run(state.unverified, state.position, "verify")
+            p = distribution(logits, self.temperature, self.top_p)
+            state.settle(*decide(drafts, torch.cat(distributions), p, self.uniforms[self.tokens :]))
 
     def _spread(self, logits: Tensor) -> Tensor:
         """Logits over all tokens: those off the shortlist have no probability."""
@@ -150,23 +172,19 @@ class SpeculativeDecoder:
         everywhere = logits.new_full((logits.shape[0], self.target.model.arch.vocab_size), float("-inf"))
         return everywhere.index_copy_(1, self.shortlist, logits)
 
-    def _cycle(self) -> None:
-        drafts, q = self._propose()
-        last = self.pair[:, 1]
-        logits = self.target.run(torch.cat([last, drafts])[None], self.position, "verify")
-        if q is None:
-            accepted, following = decide_greedy(drafts, logits)
+    def _start(self, prompt: Sequence[int]) -> None:
+        """Both models up to where a cycle begins: the target before the last token, the draft before the last two."""
+        ids = torch.tensor([prompt[:-1]], device=self.target.device)
+        hidden, states = self.target.model.read(ids)
+        self.target.load(states)
+        # Of each of the prompt's tokens, what the target knew before it.
+        before = F.pad(hidden, (0, 0, 1, 0)) if self.state.features is not None else None
+        if len(prompt) > 2:
+            read = None if before is None else before[:, :-2]
+            self.draft.load(self.draft.model.read(ids[:, :-1], features=read)[1])
         else:
-            p = distribution(logits, self.temperature, self.top_p)
-            accepted, following = decide(drafts, q, p, self.uniforms[self.tokens :])
-        self.result[:-2] = drafts
-        self.result[-2:-1] = following
-        self.result[-1:] = accepted
-        self.pair[:, 0] = torch.cat([last, drafts]).index_select(0, accepted)
-        self.pair[:, 1] = following
-        self.position += accepted + 1
-        self.target.moved_by(accepted + 1)
-        self.draft.moved_by(accepted + 1)
+            self.draft.reset()
+        self.state.start(prompt, None if before is None else before[:, -2:])
 
     @torch.no_grad()
     def generate(self, prompt: Sequence[int], settings: Settings) -> Decoded:
@@ -174,11 +192,7 @@ class SpeculativeDecoder:
         _check(prompt, settings, self.target.length, self.tokens + 1)
         device = self.target.device
         generator = torch.Generator(device).manual_seed(settings.seed)
-        self.target.load(_prefill(self.target.model, prompt[:-1], device))
-        states = _prefill(self.draft.model, prompt[:-2], device) if len(prompt) > 2 else None
-        self.draft.load(states) if states is not None else self.draft.reset()
-        self.pair.copy_(torch.tensor([prompt[-2:]]))
-        self.position.fill_(len(prompt) - 1)
+        self._start(prompt)
         found, started = Decoded(), _now(device)
         while True:
             if self.temperature > 0:
@@ -196,15 +210,6 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def _moving(model: StaticModel) -> list[Tensor]:
-    """The tensors of a model's states that a pass changes for good."""
-    found = [model.accepted]
-    for state in model.states:
-        for value in vars(state).values():
-            found += value.tensors() if not isinstance(value, Tensor) else [value]
-    return found
 
 
 def _check(prompt: Sequence[int], settings: Settings, context: int, beyond: int) -> None:

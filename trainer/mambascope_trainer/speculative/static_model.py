@@ -55,7 +55,7 @@ class StaticModel:
     tokens whose logits `run` gives, in that order."""
 
     def __init__(self, model: Llama, length: int, tokens: int, shortlist: Tensor | None = None) -> None:
-        self.model, self.length, self.tokens = model, length, tokens
+        self.model, self.length, self.tokens, self.shortlist = model, length, tokens, shortlist
         self.device = model.embed_tokens.weight.device
         self.dtype = model.embed_tokens.weight.dtype
         self.head = model.head_weight if shortlist is None else model.head_weight[shortlist].contiguous()
@@ -65,6 +65,8 @@ class StaticModel:
         self.places = torch.arange(length, device=self.device)
         #: Tokens of the last pass that count: the next `verify` or `open` replays them.
         self.accepted = torch.zeros(1, dtype=torch.long, device=self.device)
+        #: The last pass's hidden states (T, D), after the last norm.
+        self.hidden = torch.zeros(tokens, model.arch.hidden_size, device=self.device, dtype=self.dtype)
 
     def _new_state(self, index: int) -> MambaState | AttentionState:
         arch, layer = self.model.arch, self.model.layer(index)
@@ -103,15 +105,26 @@ class StaticModel:
                 for tensor in (state.window, state.checkpoint, state.running):
                     tensor.zero_()
 
-    def run(self, ids: Tensor, position: Tensor, kind: Kind, offset: int = 0) -> Tensor:
-        """Logits (T, V or n), float32 or wider, of ids (1, T) whose first token has place `position` (1,).
+    def moving(self) -> list[Tensor]:
+        """The tensors that a pass changes for good."""
+        found = [self.accepted]
+        for state in self.states:
+            for value in vars(state).values():
+                found += value.tensors() if isinstance(value, Inputs) else [value]
+        return found
 
-        offset: how many tokens since the checkpoint came before these (`step`).
+    def run(
+        self, ids: Tensor, position: Tensor, kind: Kind, shift: int = 0, offset: int = 0, features: Tensor | None = None
+    ) -> Tensor:
+        """Logits (T, V or n), float32 or wider, of ids (1, T) whose first token has place `position` (1,) + shift.
+
+        offset: how many tokens since the checkpoint came before these (`step`). features (1, T, D): what the target
+        knew before each token, for a model that reads them.
         """
-        rows = position + self.places[: ids.shape[1]]
+        rows = position + shift + self.places[: ids.shape[1]]
         rotary = self.cos[rows], self.sin[rows]
         visible = self.places[None, :] <= rows[:, None]
-        x = self.model.embed_tokens(ids)
+        x = self.model.embed(ids, features)
         for index, state in enumerate(self.states):
             layer = self.model.layer(index)
             u = layer.input_layernorm(x)
@@ -120,8 +133,18 @@ class StaticModel:
             else:
                 x = x + self._recur(self.model.mamba(index), state, u, kind, offset)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
-        logits = F.linear(self.model.norm(x), self.head)[0]
+        x = self.model.norm(x)
+        self.hidden[: ids.shape[1]] = x[0]
+        logits = F.linear(x, self.head)[0]
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def choose(
+        self, ids: Tensor, position: Tensor, kind: Kind, out: Tensor, shift: int = 0, offset: int = 0,
+        features: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """The likeliest tokens (of the shortlist, if there is one) after the last of ids, as many as out (n,) holds."""
+        best = self.run(ids, position, kind, shift, offset, features)[-out.shape[0] :].argmax(dim=-1)
+        out.copy_(best if self.shortlist is None else self.shortlist.index_select(0, best))
 
     def _attend(
         self, layer: Layer, state: AttentionState, u: Tensor, rotary: tuple[Tensor, Tensor], rows: Tensor, seen: Tensor
