@@ -1,3 +1,4 @@
+import { readdir, readFile } from "node:fs/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Architecture, HybridConfig } from "@/lib/hybrid/config";
@@ -6,10 +7,13 @@ import { buildGraph, type BuildOptions } from "@/lib/onnx/build";
 import { ReferenceModel } from "@/lib/onnx/reference";
 import { syntheticBundle, type SyntheticBundle, tinyArchitecture, tinyMamba2 } from "@/lib/onnx/testing";
 import type { Codec } from "@/lib/weights/codec-size";
+import { TestServer } from "@/lib/weights/testing/server";
 import { Context } from "./context";
+import { UnsupportedError } from "./errors";
 import { HiddenStates } from "./hidden-states";
+import { loadModel } from "./model";
 import type { RollbackRunner } from "./runner";
-import { syntheticRunner } from "./testing";
+import { nodeRuntime, syntheticRunner } from "./testing";
 
 const VOCABULARY = 160;
 const WIDTH = 64;
@@ -197,4 +201,19 @@ describe("the graph", () => {
     await expect(target.forward([1], featuresOf([1]))).rejects.toThrow("takes none");
     await target.dispose();
   });
+});
+
+it("is not loaded alone", async () => {
+  const folder = new URL("fixtures/drafts/", import.meta.url);
+  const names = await readdir(folder);
+  const server = new TestServer(new Map(await Promise.all(names.map(async (name) => [name, new Uint8Array(await readFile(new URL(name, folder)))] as const))));
+  const manifestUrl = `${await server.start()}manifest.json`;
+  const none = { available: false, reason: "Node has no WebGPU.", adapter: null };
+  const hooks = { runtimes: { wasm: () => nodeRuntime(), webgpu: () => Promise.reject(new Error(none.reason)) }, providers: { chosen: "wasm" as const, webgpu: none, wasm: { threads: 1, reason: "In Node." } } };
+  for (const named of [{ variant: "eagle1" }, { pattern: "a~eagle1-attention" }]) {
+    const loading = loadModel({ manifestUrl, ...named, provider: "wasm", precision: "auto", allLogits: false }, hooks);
+    await expect(loading).rejects.toThrow(UnsupportedError);
+    await expect(loading).rejects.toMatchObject({ message: expect.stringContaining("cannot run alone") as string, action: expect.stringContaining("Speculate") as string });
+  }
+  await server.stop();
 });
