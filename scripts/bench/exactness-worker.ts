@@ -47,7 +47,7 @@ async function attempt(loaded: Loaded, { target, prompt, tokens, drafts }: Task,
   const options: AnswerOptions = { sampling: GREEDY, seed: 1, maxTokens: tokens, stopTokens: new Set(), decode: (ids) => tokenizer.decode(ids) };
   const plain = (await drain(loaded.session.plain(input, options))).tokenIds;
   for (const { draft, choice, K: lengths } of drafts) {
-    const drafter = loaded.drafters.get(draft) ?? (await diskDrafter(bundle, bundle.config(target), choice, CONTEXT));
+    const drafter = loaded.drafters.get(draft) ?? (await diskDrafter(bundle, bundle.config(target), choice, CONTEXT, loaded.session.runner));
     loaded.drafters.set(draft, drafter);
     for (const K of lengths) {
       loaded.session.drafter = drafter;

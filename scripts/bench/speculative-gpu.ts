@@ -7,6 +7,7 @@
  */
 import type * as Ort from "onnxruntime-web/webgpu";
 import type { HybridConfig } from "@/lib/hybrid/config";
+import { hasFeatureDraft } from "@/lib/inference/speculative/features";
 import { firstLayers } from "@/lib/inference/speculative/first-layers";
 import { LookupDrafter } from "@/lib/inference/speculative/lookup";
 import { ModelDrafter } from "@/lib/inference/speculative/model-drafter";
@@ -139,7 +140,7 @@ class Bench {
   private async open(config: HybridConfig, headTokens: Uint32Array | undefined, choices: boolean): Promise<{ runner: WebGpuRunner; plan: GraphPlan }> {
     const { bundle } = this.family;
     const { contextLength } = this.amount;
-    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, headTokens, choices });
+    const plan = buildGraph(bundle.manifest, config, { format: "quantised", provider: "webgpu", contextLength, rollback: true, headTokens, choices, hidden: choices && hasFeatureDraft(bundle.manifest) });
     const runner = await WebGpuRunner.create(this.ort, { plan, contextLength, allLogits: false, span: MAX_DRAFTED + 1, expand: createExpander((name) => bundle.stored(config, name)) });
     return { runner, plan };
   }
@@ -162,7 +163,7 @@ class Bench {
         return Promise.resolve({ plan, expand: createExpander((name) => bundle.stored(config, name)) });
       },
     });
-    session.drafter = new ModelDrafter(runner, headTokens, chain);
+    session.drafter = new ModelDrafter(runner, { tokens: headTokens, chain, features: target });
     return chain;
   }
 }

@@ -6,6 +6,7 @@ import { decide, type Draft } from "./acceptance";
 import { denseDistribution, drawFrom, probabilityOf } from "./probability";
 import type { SpeculativeSession } from "./session";
 import { diskSession } from "./testing";
+import type { DraftChoice } from "./types";
 
 const sampling = (changes: Partial<SamplingOptions> = {}): SamplingOptions => ({ temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, ...changes });
 const logitsOf = (size: number, seed: number, scale = 2): Float32Array => {
@@ -59,11 +60,17 @@ describe("rejection sampling keeps the target's distribution", () => {
 describe("sampling from a tiny model", () => {
   // Two thirds of the tokens, in no order.
   const ranking = Uint32Array.from({ length: 21 }, (_, place) => (place * 13 + 4) % 32);
-  it.each([["all tokens", 0], ["a shortlist of a ranking", 21]])("gives the second and third tokens of plain sampling, over all seeds, drafting among %s", async (_, shortlist) => {
+  const drafts: [string, DraftChoice][] = [
+    ["all tokens", { kind: "layers", count: 1, shortlist: 0 }],
+    ["a shortlist of a ranking", { kind: "layers", count: 1, shortlist: 21 }],
+    ["all tokens, by a draft on the target's features", { kind: "model", variant: "eagle", shortlist: 0 }],
+  ];
+  it.each(drafts)("gives the second and third tokens of plain sampling, over all seeds, drafting among %s", async (_, draft) => {
     const architecture = tinyArchitecture({ vocab_size: 32, num_hidden_layers: 2 });
-    const bundle = await syntheticBundle({ architecture, sets: { m: tinyMamba2() } });
+    const eagle = { shape: { num_hidden_layers: 1, intermediate_size: 64, features: true as const }, mixer: tinyMamba2() };
+    const bundle = await syntheticBundle({ architecture, sets: { m: tinyMamba2() }, drafts: { eagle } });
     const ranked = { ...bundle, tokenRanking: () => Promise.resolve(ranking) };
-    const session = await diskSession(ranked, bundle.config(["mamba2:m", "attention"]), { kind: "layers", count: 1, shortlist }, 32);
+    const session = await diskSession(ranked, bundle.config(["mamba2:m", "attention"]), draft, 32);
     const options = { sampling: sampling({ temperature: 0.7, topK: 4 }), maxTokens: 3, stopTokens: new Set<number>(), decode: String };
     const seconds = async (speculative: boolean, rounds: number, from: number): Promise<number[]> => {
       const counts = new Array<number>(32).fill(0);

@@ -4,6 +4,7 @@ import type { Chain, ChainedCycle, RollbackRunner } from "../runner";
 import { best } from "../sampler";
 import { syntheticRunner } from "../testing";
 import { decide, decideByChoices, type Draft } from "./acceptance";
+import { ownFeature } from "./features";
 import { firstLayers } from "./first-layers";
 import { AdaptiveLength } from "./adaptive";
 import { Costs } from "./costs";
@@ -12,7 +13,7 @@ import { ModelDrafter } from "./model-drafter";
 import { probabilityOf } from "./probability";
 import { type AnswerOptions, SpeculativeSession } from "./session";
 import { drain } from "./sweep";
-import { storiesBundle } from "./testing";
+import { fixtureBundle, storiesBundle } from "./testing";
 import { Random } from "../random";
 import type { Cycle } from "./types";
 
@@ -38,12 +39,14 @@ class StepChain implements Chain {
     return Promise.resolve();
   }
 
-  async cycle(news: readonly number[], _features: Float32Array | null, steps: number, wanted: boolean): Promise<ChainedCycle> {
+  async cycle(news: readonly number[], features: Float32Array | null, steps: number, wanted: boolean): Promise<ChainedCycle> {
     this.cycles++;
     const [drafts, probabilities]: [number[], number[]] = [[], []];
     let read = news;
+    let rows = features;
     while (drafts.length < steps) {
-      const logits = await this.draft.read(read, { rows: "last", more: true });
+      const logits = await this.draft.read(read, { rows: "last", more: true, ...(rows && { features: rows }) });
+      rows &&= ownFeature(this.draft);
       const token = best(logits);
       drafts.push(token);
       probabilities.push(probabilityOf(logits, token));
@@ -60,15 +63,19 @@ class StepChain implements Chain {
   }
 }
 
-describe("cycles that read back once", async () => {
-  const bundle = storiesBundle();
-  const config = bundle.config("attn50");
-  const prompt = [3, 50, 60, 70, 900];
+/** A target with a draft of its first layers, and one with a draft on its features. */
+const [stories, fixture] = [storiesBundle(), fixtureBundle()];
+const models = {
+  "the target's first layers": { bundle: stories, config: stories.config("attn50"), draft: firstLayers(stories.config("attn50"), 4), prompt: [3, 50, 60, 70, 900] },
+  "a draft on the target's features": { bundle: fixture, config: fixture.config("teacher"), draft: fixture.config("eagle1"), prompt: [5, 80, 200, 300, 17] },
+};
+
+describe.each(Object.entries(models))("cycles that read back once, of %s", async (_, { bundle, config, draft: small, prompt }) => {
   const open = async (contextLength: number) => {
-    const runner = await syntheticRunner(bundle, config, { rollback: true, span: 9, contextLength });
-    const draft = await syntheticRunner(bundle, firstLayers(config, 4), { rollback: true, span: 9, contextLength });
+    const runner = await syntheticRunner(bundle, config, { rollback: true, span: 9, contextLength, hidden: true });
+    const draft = await syntheticRunner(bundle, small, { rollback: true, span: 9, contextLength });
     const chain = new StepChain(runner, draft);
-    return { chain, session: new SpeculativeSession(runner, new ModelDrafter(draft, undefined, chain)) };
+    return { chain, session: new SpeculativeSession(runner, new ModelDrafter(draft, { chain, features: runner })) };
   };
   const options: AnswerOptions = { sampling: greedy, seed: 1, maxTokens: 24, stopTokens: new Set(), decode: (tokens) => tokens.map((token) => `${token} `).join("") };
   const wide = await open(128);

@@ -11,7 +11,12 @@ export type DraftRequest = {
   readonly goOn: (drafts: readonly Draft[]) => boolean;
 };
 
-export type DrafterMemory = RollbackMemory & { readonly kvBytes: number; readonly weightBytes: number };
+export type DrafterMemory = RollbackMemory & {
+  readonly kvBytes: number;
+  /** Hidden states kept by a feature draft. */
+  readonly featureBytes: number;
+  readonly weightBytes: number;
+};
 
 export interface Drafter {
   /** True if single steps can be left out, so that `goOn` saves time. */

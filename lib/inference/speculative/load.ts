@@ -1,6 +1,6 @@
 /** Loading a target and what drafts for it. */
 import { accountFor } from "@/lib/hybrid/accounting";
-import { type HybridConfig, isAttentionLayer } from "@/lib/hybrid/config";
+import { type HybridConfig, isAttentionLayer, needsFeatures } from "@/lib/hybrid/config";
 import { formatPattern } from "@/lib/hybrid/pattern";
 import type { LoadedBundle } from "@/lib/weights/loader";
 import { BadInputError, UnsupportedError } from "../errors";
@@ -10,6 +10,7 @@ import type { RollbackRunner } from "../runner";
 import type { Runtimes } from "../runtime";
 import { type ChatMessage, Tokenizer } from "../tokenizer";
 import type { Drafter } from "./drafter";
+import { hasFeatureDraft } from "./features";
 import { firstLayers } from "./first-layers";
 import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
@@ -66,6 +67,7 @@ export class SpeculativeModel {
       draftCheckpointBytes: draft.checkpointBytes,
       draftInputBytes: draft.inputBytes,
       kvBytes: kvBytes + draft.kvBytes,
+      featureBytes: (runner.hiddenStates?.reservedBytes ?? 0) + draft.featureBytes,
       weightBytes,
       draftWeightBytes: draft.weightBytes,
       heapBytes,
@@ -119,12 +121,15 @@ export async function loadSpeculative(request: SpeculativeLoadRequest, given: Sp
   hooks.onProgress?.({ phase: "manifest", message: "Reading the manifest", done: 0, total: 0, unit: "steps" });
   const bundle = await openBundle({ ...request, manifestUrl: hooks.manifestUrl(request.family) }, hooks);
   const { manifest, config } = bundle;
+  if (needsFeatures(config, manifest.mixer_sets)) {
+    throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot be the target.", "Choose another target, and this as its draft.");
+  }
   const { architecture } = config;
   const contextLength = Math.min(request.contextLength ?? CONTEXT, architecture.max_position_embeddings);
   const tokenizer = await tokenizerOf(bundle);
   const threads = provider === "wasm" ? Math.min(request.threads ?? hooks.providers.wasm.threads, hooks.providers.wasm.threads) : 1;
   const options: RunnerOptions = { provider, precision, contextLength, threads, span: SPAN };
-  const { runner } = await openRunner(bundle, config, { ...options, choices: provider === "webgpu" }, hooks);
+  const { runner } = await openRunner(bundle, config, { ...options, choices: provider === "webgpu", hidden: hasFeatureDraft(manifest) }, hooks);
   let loaded: Loaded | null = null;
   try {
     await warmUp(runner, hooks, "Warming up");
@@ -188,8 +193,11 @@ async function loadDrafter(
     await runner.dispose().catch(() => undefined);
     throw error;
   });
-  const parameters = accountFor(config, manifest.mixer_sets).parameters;
-  return { drafter: new ModelDrafter(runner, headTokens, openChain(targetRunner, { bundle, config, options, plan, runner })), description: { choice, title: draftTitle(choice, config, manifest.title), parameters, warnings: bundle === target ? [] : sentences(bundle) } };
+  const sets = manifest.mixer_sets;
+  const chain = openChain(targetRunner, { bundle, config, options, plan, runner });
+  const drafter = new ModelDrafter(runner, { tokens: headTokens, chain, features: targetRunner });
+  const title = draftTitle(choice, config, manifest.title, needsFeatures(config, sets));
+  return { drafter, description: { choice, title, parameters: accountFor(config, sets).parameters, warnings: bundle === target ? [] : sentences(bundle) } };
 }
 
 async function draftBundle(
@@ -201,6 +209,9 @@ async function draftBundle(
   const family = choice.family ?? target.manifest.family;
   const bundle = await openBundle({ variant: choice.variant, pattern: choice.pattern, manifestUrl: hooks.manifestUrl(family) }, hooks);
   if (family !== target.manifest.family) {
+    if (needsFeatures(bundle.config, bundle.manifest.mixer_sets)) {
+      throw new UnsupportedError(`This draft of "${bundle.manifest.title}" reads the hidden states of that family's models.`, `Choose a target of "${bundle.manifest.title}", or a draft without features.`);
+    }
     const probe = "The quick brown fox: 12 + 34 = 46, naïve café, 你好!\n\tfor i in range(3):";
     const same = bundle.config.architecture.vocab_size === target.config.architecture.vocab_size && String((await tokenizerOf(bundle)).encode(probe)) === String(tokenizer.encode(probe));
     if (!same) throw new UnsupportedError(`"${bundle.manifest.title}" has another tokenizer than "${target.manifest.title}".`, "Choose a draft with the target's tokenizer.");
@@ -208,22 +219,26 @@ async function draftBundle(
   return { bundle, config: bundle.config };
 }
 
-function draftTitle(choice: DraftChoice, { layers }: HybridConfig, title: string): string {
-  const some = (count: number): string => `${count} ${count === 1 ? "layer" : "layers"}`;
+function draftTitle(choice: DraftChoice, { layers }: HybridConfig, title: string, features: boolean): string {
+  const some = (count: number, kind = ""): string => `${count} ${kind}${count === 1 ? "layer" : "layers"}`;
   if (choice.kind === "layers") return `The target's first ${some(layers.length)}`;
   const attention = layers.filter(isAttentionLayer).length;
   const kind = attention === 0 ? "Mamba-2" : attention === layers.length ? "attention" : "hybrid";
-  return `${title}: ${kind}, ${some(layers.length)}`;
+  return features ? `${title}: ${some(layers.length, `${kind} `)} on the target's features (EAGLE)` : `${title}: ${kind}, ${some(layers.length)}`;
 }
 
 async function warmUp(runner: RollbackRunner, { signal, onProgress }: SpeculativeHooks, message: string): Promise<void> {
   signal?.throwIfAborted();
   onProgress?.({ phase: "warmup", message, done: 0, total: 1, unit: "steps" });
   await runner.warmUp();
-  await runner.read([0], { rows: "all", more: true });
-  await runner.read([0], { rows: "all", more: true });
+  const read = (tokens: number[], more: boolean): Promise<unknown> => {
+    const features = runner.takesFeatures ? new Float32Array(tokens.length * (runner.hiddenStates?.width ?? 0)) : undefined;
+    return runner.read(tokens, { rows: "all", more, features });
+  };
+  await read([0], true);
+  await read([0], true);
   runner.keep(1);
-  await runner.read([0, 0], { rows: "all", more: false });
+  await read([0, 0], false);
   runner.reset();
 }
 

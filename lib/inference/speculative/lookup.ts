@@ -4,7 +4,7 @@ import type { Drafter, DraftRequest } from "./drafter";
 
 export class LookupDrafter implements Drafter {
   readonly stepwise = false;
-  readonly memory = { checkpointBytes: 0, inputBytes: 0, statePerTokenBytes: 0, kvBytes: 0, weightBytes: 0 };
+  readonly memory = { checkpointBytes: 0, inputBytes: 0, statePerTokenBytes: 0, kvBytes: 0, featureBytes: 0, weightBytes: 0 };
 
   /** Suffixes of `longest` down to `shortest` tokens are looked for. */
   constructor(

@@ -1,12 +1,25 @@
-/** Drafts by a small model. Its own recurrent states are taken back by replay too. */
+/**
+ * Drafts by a small model. Its own recurrent states are taken back by replay too. A feature draft (EAGLE, arXiv 2401.15077) reads the target's hidden states
+ * with each token that the target has read, and goes on from its own; what it read with its own and turned out right stays so.
+ */
 import { Context } from "../context";
 import { Random } from "../random";
 import type { Chain, ChainedCycle, RollbackRunner } from "../runner";
 import { best } from "../sampler";
 import type { Draft } from "./acceptance";
 import type { Drafter, DrafterMemory, DraftRequest } from "./drafter";
+import { type FeatureSource, ownFeature, targetFeatures } from "./features";
 import { denseDistribution, drawFrom, penalised, probabilityOf } from "./probability";
 import { Shortlist } from "./shortlist";
+
+export type ModelDrafterOptions = {
+  /** Tokens that the runner's head has logits of, in its order; left out: the whole vocabulary. */
+  readonly tokens?: Uint32Array | undefined;
+  /** Of this runner with the target's. */
+  readonly chain?: Chain | null;
+  /** The target, if the runner is a feature draft's. */
+  readonly features?: FeatureSource;
+};
 
 export class ModelDrafter implements Drafter {
   readonly stepwise = true;
@@ -16,20 +29,24 @@ export class ModelDrafter implements Drafter {
   private random = new Random(0);
 
   private readonly shortlist: Shortlist | null;
+  private readonly features: FeatureSource | null;
+  readonly chain: Chain | null;
 
-  /** `tokens`: those that the runner's head has logits of, in its order; left out: the whole vocabulary. `chain`: of this runner with the target's. */
   constructor(
     private readonly runner: RollbackRunner,
-    tokens?: Uint32Array,
-    readonly chain: Chain | null = null,
+    { tokens, chain = null, features }: ModelDrafterOptions = {},
   ) {
-    this.context = new Context(runner);
+    if (runner.takesFeatures && !features) throw new Error("A feature draft needs its target.");
+    this.features = (runner.takesFeatures && features) || null;
+    this.context = new Context(runner, features && ((position, count) => targetFeatures(features, position, count)));
     this.shortlist = tokens ? new Shortlist(tokens) : null;
+    this.chain = chain;
   }
 
   get memory(): DrafterMemory {
-    const { kvBytes, weightBytes } = this.runner.memory();
-    return { ...this.runner.rollbackMemory(), kvBytes, weightBytes: weightBytes + (this.chain?.weightBytes ?? 0) };
+    const { runner } = this;
+    const { kvBytes, weightBytes } = runner.memory();
+    return { ...runner.rollbackMemory(), kvBytes, featureBytes: runner.hiddenStates?.reservedBytes ?? 0, weightBytes: weightBytes + (this.chain?.weightBytes ?? 0) };
   }
 
   async begin(prompt: readonly number[], seed: number, { signal, onProgress }: Parameters<Drafter["begin"]>[2]): Promise<void> {
@@ -44,14 +61,16 @@ export class ModelDrafter implements Drafter {
     const room = Math.min(count, runner.contextLength - tokens.length);
     if (room <= 0) return [];
     let news = await this.unread(tokens, room);
+    let features = this.featuresFor(context.held.length, news.length);
     const drafts: Draft[] = [];
-    while (drafts.length < room) {
-      const logits = await context.readTentatively(news, { rows: "last", more: true });
+    for (;;) {
+      const logits = await context.readTentatively(news, { rows: "last", more: true, features });
       this.guessed.push(...news);
       const draft = this.choose(logits, [...tokens, ...drafts.map(({ token }) => token)], sampling);
       drafts.push(draft);
       news = [draft.token];
-      if (drafts.length < room && !goOn(drafts)) break;
+      if (drafts.length === room || !goOn(drafts)) break;
+      if (this.features) features = ownFeature(runner);
     }
     return drafts;
   }
@@ -59,7 +78,8 @@ export class ModelDrafter implements Drafter {
   async draftAndVerify(tokens: readonly number[], count: number, logits: boolean): Promise<ChainedCycle | null> {
     if (!this.chain || this.runner.contextLength - tokens.length < count) return null;
     const news = await this.unread(tokens, count);
-    const cycle = await this.chain.cycle(news, null, count, logits);
+    const features = this.featuresFor(this.context.held.length, news.length);
+    const cycle = await this.chain.cycle(news, features ?? null, count, logits);
     this.guessed = [...news, ...cycle.drafts.slice(0, -1)];
     return cycle;
   }
@@ -81,6 +101,10 @@ export class ModelDrafter implements Drafter {
       news = news.slice(part.length);
     }
     return news;
+  }
+
+  private featuresFor(position: number, count: number): Float32Array | undefined {
+    return this.features ? targetFeatures(this.features, position, count) : undefined;
   }
 
   private choose(logits: Float32Array, tokens: readonly number[], sampling: DraftRequest["sampling"]): Draft {

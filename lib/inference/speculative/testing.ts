@@ -10,6 +10,7 @@ import { fileOf, hybridConfigOf, type Manifest, parseManifest, resolveTensor, te
 import { parseTokenRanking } from "@/lib/weights/token-ranking";
 import { syntheticRunner } from "../testing";
 import type { Drafter } from "./drafter";
+import { type FeatureSource, hasFeatureDraft } from "./features";
 import { firstLayers } from "./first-layers";
 import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
@@ -66,13 +67,16 @@ type SessionSource = Pick<DiskBundle, "manifest" | "stored"> & Partial<Pick<Disk
 
 /** A target of the bundle with a draft of it, as the worker would load it. */
 export async function diskSession(bundle: SessionSource, target: HybridConfig, draft: DraftChoice, contextLength = 256): Promise<SpeculativeSession> {
-  const runner = await syntheticRunner(bundle, target, { rollback: true, span: SPAN, contextLength });
-  return new SpeculativeSession(runner, await diskDrafter(bundle, target, draft, contextLength));
+  const hidden = hasFeatureDraft(bundle.manifest);
+  const runner = await syntheticRunner(bundle, target, { rollback: true, span: SPAN, contextLength, hidden });
+  return new SpeculativeSession(runner, await diskDrafter(bundle, target, draft, contextLength, runner));
 }
 
-export async function diskDrafter(bundle: SessionSource, target: HybridConfig, draft: DraftChoice, contextLength = 256): Promise<Drafter> {
+/** `features`: the target's runner, which a feature draft reads the hidden states of. */
+export async function diskDrafter(bundle: SessionSource, target: HybridConfig, draft: DraftChoice, contextLength = 256, features?: FeatureSource): Promise<Drafter> {
   if (draft.kind === "lookup") return new LookupDrafter(draft.longest, draft.shortest);
   const config = draft.kind === "layers" ? firstLayers(target, draft.count) : hybridConfigOf(bundle.manifest, draft.variant!);
-  const headTokens = await shortlistOf({ tokenRanking: () => Promise.resolve(null), ...bundle }, draft.shortlist);
-  return new ModelDrafter(await syntheticRunner(bundle, config, { rollback: true, span: SPAN, contextLength, headTokens }), headTokens);
+  const tokens = await shortlistOf({ tokenRanking: () => Promise.resolve(null), ...bundle }, draft.shortlist);
+  const runner = await syntheticRunner(bundle, config, { rollback: true, span: SPAN, contextLength, headTokens: tokens });
+  return new ModelDrafter(runner, { tokens, ...(features && { features }) });
 }

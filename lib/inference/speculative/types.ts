@@ -82,6 +82,8 @@ export type SpeculativeMemory = {
   readonly draftCheckpointBytes: number;
   readonly draftInputBytes: number;
   readonly kvBytes: number;
+  /** Hidden states kept for a feature draft: the target's and the draft's own. */
+  readonly featureBytes: number;
   readonly weightBytes: number;
   readonly draftWeightBytes: number;
   readonly heapBytes: number | null;
@@ -141,7 +143,7 @@ export type SpeculativeInfo = {
   readonly vocabularySize: number;
   readonly chatTemplate: boolean;
   readonly draft: DraftChoice;
-  /** For the page: "2 Mamba-2 layers", "the target's first 4 layers", "prompt lookup". */
+  /** For the page: "Stories 8M: Mamba-2, 2 layers", "The target's first 4 layers", "Prompt lookup". */
   readonly draftTitle: string;
   readonly draftParameters: number;
   readonly warnings: readonly string[];
