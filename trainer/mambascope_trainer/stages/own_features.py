@@ -34,8 +34,8 @@ def trained_features(draft: Llama, ids: Tensor, target: Tensor, own: Tensor, pas
     """Features (b, T, D) for a draft's last of `passes` passes over ids (b, T); target (b, T, D): true hidden states.
 
     The first pass reads true features. Each later one reads, at the positions `own` (T,), the draft's hidden states of
-    the pass before: after n passes, those n - 1 steps into a run and earlier are exactly what decoding computes. No
-    gradient goes through them, as none of the passes' errors can be undone by moving a feature.
+    the pass before, which for the k-th of a run have themselves come from k - 1 own features from the k-th pass on.
+    No gradient goes through the earlier passes.
     """
     true = features_before(target)
     features = true
