@@ -21,6 +21,7 @@ export type Situation = {
   readonly schedule: string;
   readonly optimiser: string;
   readonly draftMixer: string;
+  readonly draftFeatures: boolean;
   readonly alpha: number;
   readonly sampleEvery: number;
 };
@@ -41,6 +42,7 @@ const of =
     methods.includes(method);
 const hybrid = of("orient", "align", "distill", "dpo");
 const endToEnd = of("distill", "dpo");
+const onFeatures = (s: Situation): boolean => s.method === "draft" && s.draftFeatures;
 const trainsMamba = (s: Situation): boolean => hybrid(s) || (s.method === "draft" && s.draftMixer === "mamba2");
 
 /** By path. A test holds the keys against the schema's fields. */
@@ -67,6 +69,10 @@ export const fieldNotes: Record<string, Note> = {
   "draft.intermediate_size": { section: "method", label: "MLP width of the draft", unit: "channels", advanced: true, matters: of("draft") },
   "draft.from_layers": { section: "method", label: "Teacher's layers to start from", advanced: true, matters: of("draft") },
   "draft.target": { section: "method", label: "Variant to guess for", matters: of("draft") },
+  "draft.features": { section: "method", label: "Reads the target's hidden states", matters: of("draft") },
+  "draft.passes": { section: "method", label: "Passes a step", advanced: true, matters: onFeatures },
+  "draft.own_run": { section: "method", label: "Longest run of own features", unit: "tokens", advanced: true, matters: onFeatures },
+  "draft.feature_loss": { section: "method", label: "Weight of the hidden states' distance", advanced: true, matters: onFeatures },
 
   "mixer.start_from": { section: "mixer", label: "Where mixers start", matters: trainsMamba },
   "mixer.init": { section: "mixer", label: "Start of new mixers", matters: trainsMamba },

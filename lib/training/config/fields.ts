@@ -102,6 +102,7 @@ export function situationOf(document: ConfigDocument): Situation {
     schedule: text("optimiser.schedule", "cosine"),
     optimiser: text("optimiser.name", "adamw"),
     draftMixer: text("draft.mixer", "mamba2"),
+    draftFeatures: valueAt(document, parsePath("draft.features")) === true,
     alpha: number("loss.alpha"),
     sampleEvery: number("sample_every"),
   };

@@ -39,7 +39,10 @@ export function stepFlops(config: RunConfig, arch: Architecture): number {
     case "draft": {
       const width = config.draft?.intermediate_size ?? arch.intermediate_size;
       const own = 2 * 3 * D * width + (config.draft?.mixer === "attention" ? projections + products : mixer);
-      return depth * attentionLayer + 3 * (config.draft?.layers ?? 2) * own + 3 * head;
+      // Passes before the last of a draft on features go forward only; its projection is trained with the layers.
+      const features = config.draft?.features ? 2 * D * D : 0;
+      const before = config.draft?.features ? config.draft.passes - 1 : 0;
+      return depth * attentionLayer + (3 + before) * ((config.draft?.layers ?? 2) * own + features) + 3 * head;
     }
     case "orient": {
       // Both matrices of a layer, T × T a head; the student's goes backward to C, B and dt.

@@ -29,7 +29,7 @@ export function countParameters(config: RunConfig, arch: Architecture): Paramete
   if (config.method === "draft") {
     const shape = config.draft;
     const layer = (shape?.mixer === "attention" ? attentionParameters(arch) : mixer) + 3 * D * (shape?.intermediate_size ?? F) + 2 * D;
-    const own = (shape?.layers ?? 2) * layer + D;
+    const own = (shape?.layers ?? 2) * layer + D + (shape?.features ? D * D : 0);
     return { teacher, student: own, trained: own };
   }
   const count = config.layers.length;

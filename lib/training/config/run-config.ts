@@ -25,7 +25,17 @@ export type RunConfig = {
   };
   loss: { alpha: number; ce_tokens: "all" | "answers"; beta: number; temperature: number };
   dpo: { beta: number };
-  draft: { layers: number; mixer: "mamba2" | "attention"; intermediate_size: number | null; from_layers: number[] | null; target: string } | null;
+  draft: {
+    layers: number;
+    mixer: "mamba2" | "attention";
+    intermediate_size: number | null;
+    from_layers: number[] | null;
+    target: string;
+    features: boolean;
+    passes: number;
+    own_run: number;
+    feature_loss: number;
+  } | null;
   data: { train: string | DataSource[]; evaluation: string | null; seq_len: number };
   optimiser: {
     steps: number;

@@ -277,6 +277,10 @@ def _rules(c: RunConfig) -> list[tuple[bool, str]]:
             "sample_every: a draft on features writes no text without its target; leave it out",
         ),
         (
+            c.draft is not None and not c.draft.features and c.draft.feature_loss > 0,
+            "draft.feature_loss: only a draft on features (draft.features) has it",
+        ),
+        (
             c.method == "draft" and bool(c.layers),
             "layers: a draft has none of the teacher's layers; see draft.from_layers",
         ),
