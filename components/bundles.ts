@@ -1,7 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { bundleListSchema, type BundleList, type ListedFamily } from "@/lib/home/listing";
+import { bundleListSchema, type BundleList, type ListedFamily, type ListedVariant } from "@/lib/home/listing";
 
 export const bundlesKey = ["bundles"] as const;
 
@@ -14,6 +14,11 @@ async function readBundles(): Promise<BundleList> {
 /** The families that the server has, and which of their files are present. */
 export function useBundles() {
   return useQuery({ queryKey: bundlesKey, queryFn: readBundles });
+}
+
+/** Variants that are models of their own: all but drafts on a target's features. */
+export function runsAlone({ variants }: ListedFamily): ListedVariant[] {
+  return variants.filter(({ features }) => !features);
 }
 
 /** The family that a page opens on: the one that ships whole if it can be used, else the first that can. */

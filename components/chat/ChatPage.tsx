@@ -1,5 +1,6 @@
 "use client";
 
+import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
 import { useBundles } from "@/components/bundles";
 import { NoFamily } from "@/components/NoFamily";
@@ -42,12 +43,12 @@ export function ChatPage() {
       >
         <ModelPanel families={families} selection={selection} columns={columns} change={change} />
       </SidePanel>
-      <Conversation family={selection.family} columns={columns} />
+      <Conversation family={selection.family} columns={columns} refused={selection.refused} />
     </div>
   );
 }
 
-function Conversation({ family, columns }: { family: ListedFamily; columns: Column[] }) {
+function Conversation({ family, columns, refused }: { family: ListedFamily; columns: Column[]; refused: PageSelection["refused"] }) {
   const conversation = useSession((state) => conversationOf(state, family.family));
   const running = useSession((state) => state.running);
   const storageFailed = useSession((state) => state.storageFailed);
@@ -60,6 +61,18 @@ function Conversation({ family, columns }: { family: ListedFamily; columns: Colu
       <Toolbar family={family} conversation={conversation} busy={running !== null} />
       <Transcript conversation={conversation} columns={columns} chat={chat} running={running} onStarter={(text) => void send(columns, text)}>
         {family.problem && <Notice tone="bad" message={family.problem.message} action={family.problem.action} />}
+        {refused.map(({ name, title }) => (
+          <Notice
+            key={name}
+            tone="warn"
+            message={`“${title}” drafts from the hidden states of another model, and cannot answer alone; another variant is shown instead.`}
+            action="Choose it as a draft on the Speculate page."
+          >
+            <Link href={`/speculate?family=${family.family}&draft=${name}`} className="text-accent underline-offset-4 hover:underline">
+              Speculate with it
+            </Link>
+          </Notice>
+        ))}
         {family.fetchable && !usable && <FetchCard family={family} />}
         {storageFailed && (
           <Notice tone="warn" message="The browser refuses to store this conversation." action="Export it before you leave, or allow this site to store data." />

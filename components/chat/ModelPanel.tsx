@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useStore } from "zustand";
+import { runsAlone } from "@/components/bundles";
 import { Button } from "@/components/ui/Button";
 import { Disclosure, Segmented, SelectField } from "@/components/ui/Field";
 import type { ListedFamily } from "@/lib/home/listing";
@@ -30,8 +31,9 @@ const providers: { value: ProviderChoice; label: string }[] = [
 export function ModelPanel({ families, selection, columns, change }: ModelPanelProps) {
   const { family, variant, compare, provider } = selection;
   if (!family) return null;
-  const variants = family.variants.map(({ name, title }) => ({ value: name, label: title }));
-  const other = family.variants.find(({ name }) => name !== variant)?.name ?? variant;
+  const alone = runsAlone(family);
+  const variants = alone.map(({ name, title }) => ({ value: name, label: title }));
+  const other = alone.find(({ name }) => name !== variant)?.name ?? variant;
 
   // A choice made while an answer is written ends the answer: the model under it goes away.
   const choose = (wanted: Parameters<typeof change>[0]) => {

@@ -2,16 +2,22 @@
 
 import { usePathname, useSearchParams } from "next/navigation";
 import { useCallback } from "react";
-import type { ListedFamily } from "@/lib/home/listing";
+import { runsAlone } from "@/components/bundles";
+import type { ListedFamily, ListedVariant } from "@/lib/home/listing";
 import { providerChoiceSchema, type ProviderChoice } from "@/workers/protocol";
 
-/** What the page's address says: `?family=&variant=&compare=&provider=`. Unknown names fall back to a family that is ready. */
+/**
+ * What the page's address says: `?family=&variant=&compare=&provider=`. Unknown names fall back to a family that is ready, drafts that cannot run alone to
+ * its usual variant.
+ */
 export type PageSelection = {
   family: ListedFamily | null;
   variant: string;
   /** The second column's variant, or null without side-by-side view. */
   compare: string | null;
   provider: ProviderChoice;
+  /** Named in the address, but drafts that need a target. */
+  refused: readonly ListedVariant[];
 };
 
 type Change = Partial<Record<"family" | "variant" | "compare" | "provider", string | null>>;
@@ -22,12 +28,15 @@ export function useSelection(families: ListedFamily[]): [PageSelection, (change:
   const path = usePathname();
 
   const family = families.find(({ family: name }) => name === query.get("family")) ?? preferredFamily(families);
-  const known = (name: string | null) => family?.variants.find((variant) => variant.name === name)?.name ?? null;
+  const [alone, needy] = [family ? runsAlone(family) : [], family?.variants.filter(({ features }) => features) ?? []];
+  const named = [query.get("variant"), query.get("compare")];
+  const known = (name: string | null) => alone.find((variant) => variant.name === name)?.name ?? null;
   const selection: PageSelection = {
     family,
     variant: known(query.get("variant")) ?? preferredVariant(family),
     compare: known(query.get("compare")),
     provider: providerChoiceSchema.catch("auto").parse(query.get("provider") ?? "auto"),
+    refused: needy.filter(({ name }) => named.includes(name)),
   };
 
   const change = useCallback(
@@ -51,6 +60,6 @@ function preferredFamily(families: ListedFamily[]): ListedFamily | null {
 
 /** A hybrid with as much attention as Mamba if there is one, since that is what the page is about. */
 export function preferredVariant(family: ListedFamily | null): string {
-  const variants = family?.variants ?? [];
+  const variants = family ? runsAlone(family) : [];
   return (variants.find(({ name }) => name === "attn50") ?? variants[0])?.name ?? "";
 }

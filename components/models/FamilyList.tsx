@@ -103,7 +103,7 @@ function Variants({ family }: { family: ListedFamily }) {
             <tr key={variant.name} className="border-t border-line">
               <th scope="row" className="py-2 pr-4 pl-5 text-left font-medium">
                 {variant.title} <code className="ml-1 font-mono text-2xs font-normal text-ink-3">{variant.name}</code>
-                {variant.draft && <span className="ml-2 rounded border border-line px-1 text-2xs font-normal text-ink-2">draft</span>}
+                {variant.draft && <span className="ml-2 rounded border border-line px-1 text-2xs font-normal text-ink-2">{variant.features ? "draft on features" : "draft"}</span>}
               </th>
               <td className="py-2 pr-4">
                 <LayerStrip layers={variant.layers} size="compact" />
@@ -111,8 +111,11 @@ function Variants({ family }: { family: ListedFamily }) {
               <td className="py-2 pr-4 text-right whitespace-nowrap text-ink-2">{formatBytes(variant.files.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0))}</td>
               <td className="py-2 pr-5 text-right">
                 {variant.ready ? (
-                  <Link href={`/chat?family=${family.family}&variant=${variant.name}`} className="text-accent underline-offset-4 hover:underline">
-                    Chat
+                  <Link
+                    href={variant.features ? `/speculate?family=${family.family}&draft=${variant.name}` : `/chat?family=${family.family}&variant=${variant.name}`}
+                    className="text-accent underline-offset-4 hover:underline"
+                  >
+                    {variant.features ? "Speculate" : "Chat"}
                   </Link>
                 ) : (
                   <span className="text-ink-3">files missing</span>

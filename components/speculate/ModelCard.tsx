@@ -10,7 +10,7 @@ import { Notice } from "@/components/ui/Notice";
 import { formatPattern } from "@/lib/hybrid/pattern";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ProviderChoice } from "@/workers/protocol";
-import { type Choice, draftOf, draftOptions, targetsOf } from "./choices";
+import { type Choice, draftOf, draftOptions, readsFeatures, targetsOf } from "./choices";
 import { load, sameDraft, sameTarget, type Target, unload, useEngine } from "./engine";
 import { formatDraft } from "./link";
 import { change, chooseFamily } from "./settings";
@@ -58,7 +58,18 @@ export function ModelCard({ families, family, choice, provider }: { families: Li
         />
         {layers.length > 0 && <LayerStrip layers={layers} />}
       </div>
-      <SelectField label="Draft" value={formatDraft(choice.draft)} options={withValue(draftOptions(family, name), choice.draft)} onChange={(value) => change({ draft: draftOf(value) })} />
+      <div className="grid gap-1.5">
+        <SelectField label="Draft" value={formatDraft(choice.draft)} options={withValue(draftOptions(family, name), choice.draft)} onChange={(value) => change({ draft: draftOf(value) })} />
+        {readsFeatures(choice.draft, family) && (
+          <p className="text-2xs text-ink-3">
+            It reads the target&apos;s hidden states beside the text, which know more of what follows than a small model finds out alone, and goes on from its own (
+            <a href="https://arxiv.org/abs/2401.15077" target="_blank" rel="noreferrer" className="underline underline-offset-2 hover:text-ink">
+              Li et al., EAGLE
+            </a>
+            ).
+          </p>
+        )}
+      </div>
       <Segmented label="Runs on" value={provider} options={providers} onChange={(value) => change({ provider: value })} />
       {family.problem && <Notice tone="bad" message={family.problem.message} action={family.problem.action} />}
       {!family.problem && !ready && family.fetchable && <FetchCard family={family} />}

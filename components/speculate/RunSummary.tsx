@@ -41,7 +41,7 @@ export function RunSummary({ run }: { run: Run }) {
             {same === false && "The text differs from plain decoding: "}
             {same === false && "sampling draws anew, and on a GPU two nearly equal logits can change places. "}
             To take tokens back it keeps {formatBytes(result.memory.checkpointBytes)} of states and {formatBytes(result.memory.inputBytes)} of inputs; a state a token would be{" "}
-            {formatBytes(result.memory.statePerTokenBytes)}.
+            {formatBytes(result.memory.statePerTokenBytes)}.{result.memory.featureBytes > 0 && ` Hidden states that drafts may read take ${formatBytes(result.memory.featureBytes)}.`}
           </>
         )}
       </p>

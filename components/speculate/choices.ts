@@ -19,10 +19,13 @@ export function defaultTarget(family: ListedFamily): string {
   return (hybrid ?? targets[0] ?? targetsOf(family)[0])?.name ?? "";
 }
 
-/** The family's own draft, if it ships one: draft2, else the first; else the lookup, which needs no model. */
+/** The draft that the page opens on, where a family ships it. */
+const DEFAULT_DRAFT = "draft2";
+
+/** The family's own draft, if it ships one: the default, else the first; else the lookup, which needs no model. */
 export function defaultDraft(family: ListedFamily): DraftChoice {
   const drafts = usable(family.variants.filter(({ draft }) => draft), family);
-  const own = drafts.find(({ name }) => name === "draft2") ?? drafts[0];
+  const own = drafts.find(({ name }) => name === DEFAULT_DRAFT) ?? drafts[0];
   return own ? { kind: "model", variant: own.name } : { kind: "lookup" };
 }
 
@@ -74,6 +77,11 @@ export function choiceOf({ target, pattern, draft }: Pick<Settings, "target" | "
 export function draftTitle(draft: DraftChoice, family: ListedFamily): string {
   const value = formatDraft(draft);
   return draftOptions(family, "").find((option) => option.value === value)?.label ?? value;
+}
+
+/** Whether a draft reads its target's hidden states. */
+export function readsFeatures(draft: DraftChoice, { variants }: ListedFamily): boolean {
+  return draft.kind === "model" && variants.some(({ name, features }) => features && name === draft.variant);
 }
 
 export const draftOf = (value: string): DraftChoice => parseDraft(value) ?? { kind: "lookup" };

@@ -1,7 +1,7 @@
 /** Lists the families in the home folder and in what ships, with the state of each file on disk. */
 import { readFile, readdir } from "node:fs/promises";
 import { z } from "zod";
-import { draftOf } from "@/lib/hybrid/config";
+import { draftOf, needsFeatures } from "@/lib/hybrid/config";
 import { allFilesOf, filesOf, hybridConfigOf, ManifestError, parseManifest, type Manifest } from "@/lib/weights/manifest";
 import { findInRoots } from "./bundle-file";
 import type { BundleList, ListedFamily, ListedFile, Problem } from "./listing";
@@ -82,6 +82,7 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
         title: variant.title,
         layers: [...variant.layers],
         draft: draftOf(variant.layers, manifest.mixer_sets) !== null,
+        features: needsFeatures(variant, manifest.mixer_sets),
         files: needed,
         ready: [...needed, ...tokenizer].every((file) => usable.has(file)),
       };

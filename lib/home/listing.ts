@@ -21,6 +21,8 @@ const variantSchema = z.object({
   layers: z.array(z.string()),
   /** A small model for speculation, not a hybrid of the family's base. */
   draft: z.boolean(),
+  /** Of drafts: reads the hidden states of the model that it drafts for, and cannot run alone. */
+  features: z.boolean(),
   /** Weight files that this variant reads. */
   files: z.array(z.string()),
   ready: z.boolean(),
