@@ -1,6 +1,6 @@
 /** Small bundles with random weights for the browser tests, and the faults that a folder can have. */
 import { createHash } from "node:crypto";
-import { mkdir, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { syntheticBundle, tinyArchitecture, tinyMamba2 } from "@/lib/onnx/testing";
 import type { Manifest } from "@/lib/weights/manifest";
@@ -42,6 +42,15 @@ export async function writeBundle(models: string, { family, title, seed, chat = 
   await mkdir(folder, { recursive: true });
   for (const [name, data] of files) await writeFile(path.join(folder, name), data);
   await breakBundle(folder, manifest, fault);
+}
+
+/** Copies the trainer's fixture, with its drafts, into a folder of bundles as another family, whose answers do not end before their length. */
+export async function copyDraftFixture(models: string, family: string): Promise<void> {
+  const folder = path.join(models, family);
+  await cp(new URL("../lib/inference/fixtures/drafts/", import.meta.url), folder, { recursive: true });
+  const manifest = JSON.parse(await readFile(path.join(folder, "manifest.json"), "utf8")) as Manifest;
+  const renamed: Manifest = { ...manifest, family, title: "Tiny, with drafts", special_tokens: { bos: null, eos: [], pad: 0 } };
+  await writeFile(path.join(folder, "manifest.json"), JSON.stringify(renamed));
 }
 
 /** The same shard with its set's tensors under their own names; the header keeps its length, so that no range moves. */

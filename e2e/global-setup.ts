@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { testHome } from "../playwright.config";
-import { writeBundle, type Fault } from "./bundles";
+import { copyDraftFixture, type Fault, writeBundle } from "./bundles";
 import { borrowEnvironment } from "./trainer-environment";
 import { writeRun } from "./training";
 
@@ -13,6 +13,7 @@ export default async function setup(): Promise<void> {
   const models = path.join(testHome, "models");
   await writeBundle(models, { family: "tiny", title: "Tiny", seed: 1 });
   await writeBundle(models, { family: "tiny-chat", title: "Tiny chat", seed: 2, chat: true });
+  await copyDraftFixture(models, "tiny-drafts");
   for (const [index, fault] of faults.entries()) {
     await writeBundle(models, { family: `tiny-${fault}`, title: `Tiny, ${fault}`, seed: 10 + index, fault });
   }

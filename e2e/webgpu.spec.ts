@@ -25,8 +25,13 @@ test("a lost GPU device is said, and the model loads again", async ({ page, brow
   await expect(page.getByTestId("timings").last()).toContainText("4 tokens");
 });
 
-test("speculative decoding on WebGPU: exact, with one read-back a cycle; sampled, step by step", async ({ page }) => {
-  await page.goto("/speculate?family=tiny&target=attn50&draft=first-2&k=3&tokens=16&provider=webgpu");
+const speculations = [
+  ["the target's first layers", "family=tiny&target=attn50&draft=first-2"],
+  ["a draft on the target's features", "family=tiny-drafts&target=teacher&draft=eagle1"],
+] as const;
+for (const [draft, models] of speculations) test(`speculative decoding on WebGPU by ${draft}: exact, with one read-back a cycle; sampled, step by step`, async ({ page }) => {
+  test.slow(); // shaders are compiled for each number of steps
+  await page.goto(`/speculate?${models}&k=3&tokens=16&provider=webgpu`);
   await page.getByRole("button", { name: "Load", exact: true }).click();
   await expect(page.getByTestId("speculative")).toHaveAttribute("data-status", "ready", { timeout: 60_000 });
   const summary = page.getByTestId("run-summary");
