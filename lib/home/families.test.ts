@@ -39,8 +39,14 @@ it("tells what is present, missing and unusable", async () => {
   expect(whole?.variants.map(({ name, ready }) => [name, ready])).toEqual([["teacher", true], ["attn50", true], ["attn0", true]]);
 
   // A draft reads the base's shard too, for the embedding.
-  const drafts = (await describeFamily("tiny"))?.variants.map(({ name, draft, ready, files }) => [name, draft, ready, files.length]);
-  expect(drafts).toEqual([["teacher", false, true, 1], ["draft2", true, true, 2], ["draft2-attention", true, true, 2]]);
+  const drafts = (await describeFamily("tiny"))?.variants.map(({ name, draft, features, ready, files }) => [name, draft, features, ready, files.length]);
+  expect(drafts).toEqual([
+    ["teacher", false, false, true, 1],
+    ["draft2", true, false, true, 2],
+    ["draft2-attention", true, false, true, 2],
+    ["eagle1", true, true, true, 2],
+    ["eagle1-attention", true, true, true, 2],
+  ]);
 
   const short = await describeFamily("short");
   expect(short?.files.map(({ state }) => state).sort()).toEqual(["present", "present", "wrong-size"]);

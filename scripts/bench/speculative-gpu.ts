@@ -23,14 +23,14 @@ import type { GraphPlan } from "@/lib/onnx/plan";
 import { buildUnrolled } from "@/lib/onnx/unroll";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
-import { type Family, GREEDY, openFamily } from "./exactness-family";
+import { type Family, GREEDY, openFamily, presentDrafts } from "./exactness-family";
 import { Collected, deliver, origin } from "./results";
 
 const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
 const small = (variant: string): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST });
 const drafts: Readonly<Record<string, Readonly<Record<string, DraftChoice>>>> = {
-  stories: { "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
-  "smollm2-135m-instruct": { draft2: small("draft2"), "draft2-attention": small("draft2-attention"), draft4: small("draft4"), lookup: { kind: "lookup" } },
+  stories: { eagle1: small("eagle1"), "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
+  "smollm2-135m-instruct": { draft2: small("draft2"), eagle1: small("eagle1"), "draft2-attention": small("draft2-attention"), draft4: small("draft4"), lookup: { kind: "lookup" } },
 };
 
 const STEPS = ["unrolled", "stepwise"] as const;
@@ -48,7 +48,7 @@ export async function main(options: string[], ort: typeof Ort, gpu: string): Pro
   const write = (): Promise<void> => deliver("speculative", collected.entries.map((entry) => ({ ...entry, ...from })));
   for (const name of families) {
     const family = openFamily(name);
-    const known = Object.entries(drafts[name] ?? {}).filter(([draft, choice]) => (option("drafts")?.split(",").includes(draft) ?? true) && (choice.kind !== "model" || Object.hasOwn(family.bundle.manifest.variants, choice.variant ?? "")));
+    const known = Object.entries(presentDrafts(family.bundle.manifest, drafts[name] ?? {})).filter(([draft]) => option("drafts")?.split(",").includes(draft) ?? true);
     await new Bench(ort, family, option("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected, write).all(known);
   }
   return 0;

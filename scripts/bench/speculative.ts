@@ -6,7 +6,7 @@
  */
 import { say } from "../lib/console.mjs";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
-import { SHORTLIST } from "./exactness-family";
+import { bundleOf, presentDrafts, SHORTLIST } from "./exactness-family";
 import { openLab, type Browser, type Lab } from "./harness";
 import { Kept } from "./kept";
 import { chatPrompts, type KindedPrompt, storyPrompts } from "./prompts";
@@ -27,7 +27,7 @@ const targets: readonly Target[] = [
     family: "stories",
     chat: false,
     variants: RATIOS,
-    drafts: { draft2: { kind: "model", variant: "draft2" }, "draft2-attention": { kind: "model", variant: "draft2-attention" }, "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
+    drafts: { draft2: { kind: "model", variant: "draft2" }, eagle1: { kind: "model", variant: "eagle1" }, "draft2-attention": { kind: "model", variant: "draft2-attention" }, "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
   },
   {
     family: "smollm2-135m-instruct",
@@ -35,6 +35,7 @@ const targets: readonly Target[] = [
     variants: RATIOS,
     drafts: {
       draft2: { kind: "model", variant: "draft2", shortlist: SHORTLIST },
+      eagle1: { kind: "model", variant: "eagle1", shortlist: SHORTLIST },
       draft4: { kind: "model", variant: "draft4", shortlist: SHORTLIST },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: SHORTLIST },
       lookup: { kind: "lookup" },
@@ -55,7 +56,8 @@ export async function main(options: string[]): Promise<number> {
   const bench = new Bench(lab, kept, named("webgpu") ? "webgpu" : "wasm", { prompts, tokens });
   try {
     for (const family of families) {
-      const target = only === undefined ? family : { ...family, drafts: Object.fromEntries(Object.entries(family.drafts).filter(([name]) => name === only)) };
+      const present = Object.entries(presentDrafts(bundleOf(family.family).manifest, family.drafts));
+      const target = { ...family, drafts: Object.fromEntries(present.filter(([name]) => only === undefined || name === only)) };
       for (const section of ["speed", "exact"] as const) if (!anySection || named(section)) await bench.section(section, target);
     }
   } finally {
