@@ -57,7 +57,7 @@ def multistep_seconds(width: Width, tokens: int, device: torch.device, dtype: to
             else:
                 multistep(state, C, new, last=state)
 
-    return _median(Replayed(work, [state]), device, repeats) / rounds
+    return median_seconds(Replayed(work, [state]), device, repeats) / rounds
 
 
 def _operands(
@@ -75,13 +75,14 @@ def _operands(
     return state, normal(width.heads, width.state), inputs(), inputs(), accepted
 
 
-def _median(work: Callable[[], None], device: torch.device, repeats: int) -> float:
+def median_seconds(work: Callable[[], None], device: torch.device, repeats: int) -> float:
+    """Median seconds of one call, after three that are not timed: the first compile and capture."""
     seconds = []
     for index in range(repeats + 3):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        if index >= 3:  # the first compile and capture
+        if index >= 3:
             seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

@@ -62,6 +62,11 @@ class Comparison:
         return [sum(self.lengths[position + 1 :]) / cycles for position in range(self.drafts)]
 
     @property
+    def cycle_milliseconds(self) -> float:
+        """The time of one cycle, on average."""
+        return 1000 * self.seconds / sum(self.lengths)
+
+    @property
     def tokens_per_cycle(self) -> float:
         """The accepted drafts and one token more, on average."""
         return 1 + self._accepted / sum(self.lengths)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..benchmark.multistep import GENERATED, WIDTHS, multistep_seconds
+from ..benchmark.passes import Passes
 from ..benchmark.speculative import Comparison, compare, count_different
 from ..bundle.bundle import Bundle
 from ..bundle.token_ranking import read_ranking
@@ -19,11 +20,18 @@ from ..errors import MambascopeError
 from ..evaluation.answers import read_questions
 from ..evaluation.chat import Chat
 from ..evaluation.results import write_results
+from ..model.llama import Llama
 from ..model.load import load_variant
 from ..run.device import resolve_device
 from ..run.samples import CHAT_PROMPTS, TEXT_PROMPTS
 from ..speculative.decoder import PlainDecoder, Settings, SpeculativeDecoder
+from ..speculative.open_model import SequenceModel
+from ..speculative.static_model import Kind, StaticModel
 
+#: Drafts a cycle, where none are named.
+LENGTHS = (1, 2, 3, 4, 6, 8)
+#: A draft's passes of a cycle, and the tokens that they read: the first, and each of the others.
+DRAFT_PASSES: tuple[tuple[Kind, int], ...] = (("open", 2), ("step", 1))
 #: Tokens that drafts may propose where the family ranks its tokens.
 SHORTLIST = 8192
 
@@ -42,10 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--shortlist", type=int, help="tokens that drafts may propose (8192 with a ranking); 0: all")
-    parser.add_argument("--dtype", choices=("auto", "f32"), default="auto", help="auto: matrices in bfloat16 on CUDA")
-    parser.add_argument("--exact", action="store_true", help="count answers that differ from plain ones, in float32")
+    parser.add_argument(
+        "--dtype",
+        choices=("auto", "f32", "bf16"),
+        default="auto",
+        help="of matrices; auto: bf16 on CUDA, f32 with --exact",
+    )
+    parser.add_argument("--profile", action="store_true", help="what passes cost, by each path, instead of decoding")
+    parser.add_argument("--no-fused", action="store_true", help="passes in plain PyTorch instead of the fused kernels")
+    parser.add_argument("--overlap", action="store_true", help="fused kernels begin while the one before still runs")
+    parser.add_argument("--exact", action="store_true", help="count answers that differ from plain ones")
     parser.add_argument("--no-graph", action="store_true", help="run passes as they are, not as CUDA graphs")
-    parser.add_argument("--repeats", type=int, default=50, help="timed runs of --kernel")
+    parser.add_argument("--repeats", type=int, default=50, help="timed runs of --kernel and --profile")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--results", type=Path, help="also add speculative.* entries to this results file")
 
@@ -101,22 +117,13 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
         )
     temperature = 0.0 if options.exact else options.temperature
     settings = Settings(options.tokens, tuple(bundle.manifest.special_tokens.eos), temperature, options.top_p)
-    half = device.type == "cuda" and options.dtype != "f32" and not options.exact
+    half = options.dtype == "bf16" or (options.dtype == "auto" and device.type == "cuda" and not options.exact)
     shortlist = _shortlist(options, bundle)
     drafts = {name: for_sampling(load_variant(bundle, name), device, half) for name in options.drafts}
     entries = []
     for target_name in options.targets:
         target = for_sampling(load_variant(bundle, target_name), device, half)
-        how = {"context": options.context, "temperature": temperature, "top_p": options.top_p}
-        plain = PlainDecoder(target, **how, graph=not options.no_graph)
-        decoders = {
-            Subject(name, k): SpeculativeDecoder(
-                target, drafts[name], k, **how, shortlist=shortlist, graph=not options.no_graph
-            )
-            for name in options.drafts
-            for k in options.k or (1, 2, 3, 4, 6, 8)
-        }
-        of = {
+        of: dict[str, Any] = {
             "family": bundle.manifest.family,
             "variant": target_name,
             "temperature": temperature,
@@ -126,6 +133,18 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
             "dtype": "bfloat16" if half else "float32",
             **({} if shortlist is None else {"shortlist": len(shortlist)}),
         }
+        if options.profile:
+            entries += _passes(options, {**drafts, target_name: target}, target_name, of, shortlist)
+            continue
+        how = {"context": options.context, "temperature": temperature, "top_p": options.top_p}
+        by = {"graph": not options.no_graph, "fused": not options.no_fused, "overlap": options.overlap}
+        plain = PlainDecoder(target, **how, **by)
+        decoders = {
+            Subject(name, k): SpeculativeDecoder(target, drafts[name], k, **how, shortlist=shortlist, **by)
+            for name in options.drafts
+            for k in options.k or LENGTHS
+        }
+        of |= {"passes": _path(plain.target, options.overlap)}
         if options.exact:
             for subject, different in count_different(plain, decoders, prompts, settings).items():
                 entries.append(_different(different, {**of, "draft": subject.draft, "K": subject.k}))
@@ -136,6 +155,41 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
             more = {} if reason is None else {"graph": f"none: {reason}"}
             own = {**of, "draft": subject.draft, "K": subject.k, **more}
             entries += _entries(found, own, decoder.target.memory())
+    return entries
+
+
+def _path(static: SequenceModel, overlap: bool) -> str:
+    """What runs a decoder's passes."""
+    return "pytorch" if isinstance(static, StaticModel) else "overlap" if overlap else "fused"
+
+
+def _passes(
+    options: argparse.Namespace,
+    models: dict[str, Llama],
+    target: str,
+    of: dict[str, Any],
+    shortlist: torch.Tensor | None,
+) -> list[dict[str, Any]]:
+    """A plain pass of the target, and of each K its verify pass and the first and the later passes of each draft."""
+    kinds: list[tuple[str, int, Kind, int]] = [(target, 1, "plain", 1)]
+    for k in options.k or LENGTHS:
+        kinds.append((target, k, "verify", k + 1))
+        kinds += [
+            (name, k, kind, tokens) for name in options.drafts for kind, tokens in DRAFT_PASSES if k > 1 or tokens > 1
+        ]
+    kept = {key: value for key, value in of.items() if key in ("family", "provider", "dtype", "shortlist")}
+    entries: list[dict[str, Any]] = []
+    for name, k, kind, tokens in kinds:
+        held = None if name == target else shortlist
+        about = {**kept, "variant": name, "layers": len(models[name].layers), "kind": kind, "tokens": tokens}
+        if kind != "plain":
+            about["K"] = k
+        for found in Passes(models[name], options.context, k, held).measure(kind, tokens, options.repeats):
+            measured = found.to_json()
+            print(json.dumps({**about, **measured}), flush=True)
+            value = {"value": measured.pop("milliseconds"), "unit": "ms"}
+            path = {"passes": measured.pop("path")}
+            entries.append({"metric": "speculative.pass", **value, "of": {**about, **path}, **measured})
     return entries
 
 
@@ -177,6 +231,7 @@ def _entries(found: Comparison, of: dict[str, Any], memory: dict[str, int]) -> l
         "tokens_per_cycle": round(found.tokens_per_cycle, 3),
         "tokens_per_second": round(found.rate, 1),
         "plain": round(found.plain_rate, 1),
+        "cycle_ms": round(found.cycle_milliseconds, 3),
         "by_position": [round(share, 4) for share in found.by_position()],
         "same": found.same,
         **memory,
