@@ -33,6 +33,7 @@ from mambascope_trainer.model.llama import Llama
 from mambascope_trainer.model.load import load_alone, load_teacher, load_variant
 from mambascope_trainer.reference import Reference
 from mambascope_trainer.run.directory import RunDirectory
+from mambascope_trainer.run.optimiser import build_optimiser
 from mambascope_trainer.run.train import build_stage, train
 from mambascope_trainer.stages.draft import DraftStage
 from mambascope_trainer.stages.own_features import own_positions, trained_features
@@ -210,6 +211,24 @@ def test_the_trained_pass_reads_own_features(models: Path, data: Path) -> None:
     assert float(measures["kl"]) == pytest.approx(float(kl.detach()), rel=1e-5)
     assert projection.weight.grad is not None
     assert torch.allclose(projection.weight.grad, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_the_projection_learns_as_slowly_as_features_are_long(models: Path, data: Path, optimiser: str) -> None:
+    stage = built(draft_config(models, data))
+    config = parse(draft_config(models, data)).optimiser.model_copy(update={"name": optimiser})
+    with torch.no_grad():
+        stage.target.norm.weight.fill_(3.0)
+        stage.target.embed_tokens.weight.fill_(0.5)
+    rates = stage.learning_rates()
+    assert rates == {"model.features_proj.weight": pytest.approx(1 / 6)}
+    named = stage.named_parameters()
+    groups = build_optimiser(named, config, torch.device("cpu"), stage.matrices(), rates).param_groups
+    peaks = {id(p): group["peak"] for group in groups for p in group["params"]}
+    assert peaks.keys() == {id(p) for p in named.values()}
+    for name, parameter in named.items():
+        factor = 1 / 6 if name == "model.features_proj.weight" else 1.0
+        assert peaks[id(parameter)] == pytest.approx(factor * config.learning_rate), name
 
 
 def test_resuming_equals_never_stopping(models: Path, data: Path, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ class TrainingLoop:
         distribute(stage.models(), self.strategy, ranks, self.device)
         self.train_step = fast_train_step(stage, config, self.device, self.strategy == "fsdp")
         self.parameters = stage.parameters()
-        self.optimiser = build_optimiser(stage.named_parameters(), o, self.device, stage.matrices())
+        self.optimiser = build_optimiser(
+            stage.named_parameters(), o, self.device, stage.matrices(), stage.learning_rates()
+        )
         separate_kinds(self.optimiser.param_groups)
         self.average_gradients = GradientAverage(self.parameters, ranks)
         self.samples = TextSamples(config, stage) if config.sample_every else None

@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Sequence[nn.Parameter],
+        parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]],
         lr: float,
         momentum: float,
         weight_decay: float,

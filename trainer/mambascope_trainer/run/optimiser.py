@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -58,39 +58,56 @@ def build_optimiser(
     config: OptimiserConfig,
     device: torch.device,
     matrices: Mapping[str, Sequence[int]] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> Optimiser:
     """The optimiser of `parameters`, by name.
 
     matrices: those that Muon may take (projections inside layers), each with the row counts of its segments; AdamW
-    takes the others, and everything if config.name is "adamw". Vectors have no weight decay.
+    takes the others, and everything if config.name is "adamw". Vectors have no weight decay. rates: by how much the
+    learning rate of a parameter differs.
     """
+    scales = {parameters[name]: scale for name, scale in (rates or {}).items() if name in parameters}
     if config.name == "adamw":
-        return _adamw(list(parameters.values()), config.learning_rate, config, device)
+        return _adamw(list(parameters.values()), config.learning_rate, config, device, scales)
     matrices = matrices or {}
     rest = [p for name, p in parameters.items() if name not in matrices]
     segments = {parameters[name]: rows for name, rows in matrices.items() if name in parameters}
     parts: list[torch.optim.Optimizer] = []
     if segments:
-        parts.append(_muon(segments, config))
+        parts.append(_muon(segments, config, scales))
     if rest:
-        parts.append(_adamw(rest, config.adam_learning_rate or config.learning_rate, config, device))
+        parts.append(_adamw(rest, config.adam_learning_rate or config.learning_rate, config, device, scales))
     return Together(parts)
 
 
-def _muon(segments: Mapping[nn.Parameter, Sequence[int]], config: OptimiserConfig) -> Muon:
-    muon = Muon(list(segments), config.learning_rate, config.momentum, config.weight_decay, segments)
-    for group in muon.param_groups:
-        group["peak"] = config.learning_rate
-    return muon
+def _muon(
+    segments: Mapping[nn.Parameter, Sequence[int]], config: OptimiserConfig, scales: Mapping[nn.Parameter, float]
+) -> Muon:
+    groups = [
+        {"params": [p for p in segments if scales.get(p, 1.0) == scale], "peak": scale * config.learning_rate}
+        for scale in _different(segments, scales)
+    ]
+    return Muon(groups, config.learning_rate, config.momentum, config.weight_decay, segments)
+
+
+def _different(parameters: Iterable[nn.Parameter], scales: Mapping[nn.Parameter, float]) -> list[float]:
+    return list(dict.fromkeys(scales.get(p, 1.0) for p in parameters))
 
 
 def _adamw(
-    parameters: Sequence[nn.Parameter], peak: float, config: OptimiserConfig, device: torch.device
+    parameters: Sequence[nn.Parameter],
+    peak: float,
+    config: OptimiserConfig,
+    device: torch.device,
+    scales: Mapping[nn.Parameter, float],
 ) -> torch.optim.AdamW:
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay, "peak": peak},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0, "peak": peak},
-    ]
+    groups: list[dict[str, Any]] = []
+    for scale in _different(parameters, scales):
+        of = [p for p in parameters if scales.get(p, 1.0) == scale]
+        groups += [
+            {"params": [p for p in of if p.dim() > 1], "weight_decay": config.weight_decay, "peak": scale * peak},
+            {"params": [p for p in of if p.dim() <= 1], "weight_decay": 0.0, "peak": scale * peak},
+        ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=peak,

@@ -23,6 +23,10 @@ class Stage(ABC):
     def matrices(self) -> dict[str, list[int]]:
         """The projections among them that Muon may take, each with the row counts of its independent segments."""
 
+    def learning_rates(self) -> dict[str, float]:
+        """The parameters whose learning rate is not the config's, each with the factor by which it differs."""
+        return {}
+
     def models(self) -> list[Llama]:
         """The models that it runs."""
         return [value for value in vars(self).values() if isinstance(value, Llama)]

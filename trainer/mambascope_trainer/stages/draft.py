@@ -47,6 +47,15 @@ class DraftStage(Stage):
     def matrices(self) -> dict[str, list[int]]:
         return projection_segments(self.draft, self.named_parameters())
 
+    def learning_rates(self) -> dict[str, float]:
+        """Features are many times as long as the embeddings that they are added to: a step of their projection would
+        move the layers' input as many times as far as one of a layer does."""
+        if self.draft.features_proj is None:
+            return {}
+        # A normed state has a root mean square of one, times the norm's weights.
+        embeddings, features = (_rms(w) for w in (self.target.embed_tokens.weight, self.target.norm.weight))
+        return {"model.features_proj.weight": min(1.0, embeddings / features)}
+
     def teacher(self) -> tuple[Llama, list[str]]:
         return self.target, self.target.pattern
 
@@ -96,6 +105,10 @@ class DraftStage(Stage):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         load_own_state(self.draft, state)
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.detach().float().square().mean().sqrt())
 
 
 def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
