@@ -38,6 +38,21 @@ def test_the_update_is_measured_at_each_width(tmp_path: Path) -> None:
     assert [(entry["of"]["K"], entry["peer"]["name"]) for entry in entries] == [(1, "single-step"), (16, "single-step")]
 
 
+def test_passes_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    family, results = write_hybrids(tmp_path / "tiny"), tmp_path / "speculative.json"
+    models = ["--bundle", str(family), "--targets", "half", "--drafts", "none", "--k", "1", "2"]
+    small = ["--profile", "--repeats", "1", "--device", "cpu", "--results", str(results)]
+    assert main(["speculate", *models, *small]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    expected = [("half", "plain", 1), ("half", "verify", 2), ("none", "open", 2)]
+    expected += [("half", "verify", 3), ("none", "open", 2), ("none", "step", 1)]
+    assert [(line["variant"], line["kind"], line["tokens"]) for line in lines] == expected
+    entries = json.loads(results.read_text())["entries"]
+    assert [entry["metric"] for entry in entries] == ["speculative.pass"] * 6
+    assert all(entry["of"]["passes"] == "pytorch" and entry["deviation"] == 0 for entry in entries)
+    assert all(entry["unit"] == "ms" and entry["value"] > 0 for entry in entries)
+
+
 @pytest.mark.parametrize("wrong", [[], ["--kernel", "--k", "0"]])
 def test_wrong_usage_is_told(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speculate", *wrong]) == 1

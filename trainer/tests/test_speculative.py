@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hybrids import write_hybrids
-from torch import Tensor
+from torch import Tensor, nn
 
 from mambascope_trainer.bundle import Bundle
+from mambascope_trainer.errors import MambascopeError
 from mambascope_trainer.model.llama import Llama
 from mambascope_trainer.model.load import load_variant
 from mambascope_trainer.speculative.decide import decide, decide_greedy, distribution, draw
@@ -30,6 +32,16 @@ def variant(family: Path, name: str, noise: float = 0.0) -> Llama:
             noise * torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * parameter.std()
         )
     return model
+
+
+def on_features(family: Path, name: str, noise: float, scale: float) -> Llama:
+    """A draft that also reads its target's hidden states, by random weights."""
+    draft = variant(family, name, noise)
+    width = draft.arch.hidden_size
+    draft.features_proj = nn.Linear(width, width, bias=False, dtype=torch.float64)
+    weight = torch.randn(width, width, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    draft.features_proj.weight.data = scale * weight
+    return draft
 
 
 def naive(model: Llama, prompt: list[int], count: int) -> list[int]:
@@ -61,6 +73,60 @@ def test_greedy_output_is_that_of_plain_decoding(family: Path, target: str, draf
             assert found.tokens == naive(model, prompt, 24)
             accepted += found.accepted
     assert 0 <= min(accepted) <= max(accepted) <= 5
+
+
+def cycles_on_features(target: Llama, draft: Llama, prompt: list[int], count: int, length: int) -> list[int]:
+    """How many drafts stand in each cycle, reading everything again for every token.
+
+    The features before a cycle's two last tokens are the target's; a draft that stood keeps those it was read with.
+    """
+    tokens, accepted = list(prompt), []
+    features = F.pad(target.read(torch.tensor([prompt]))[0], (0, 0, 1, 0))[0, :-1]
+    while len(tokens) < len(prompt) + length:
+        hidden = F.pad(target.read(torch.tensor([tokens]))[0], (0, 0, 1, 0))[0, :-1]
+        features = torch.cat([features[: len(tokens) - 2], hidden[-2:]])
+        drafted = list(tokens)
+        for _ in range(count):
+            row = draft.read(torch.tensor([drafted]), features=features[None])[0][0, -1:]
+            drafted.append(int((row @ draft.head_weight.T).argmax()))
+            features = torch.cat([features, row])
+        best = target(torch.tensor([drafted]))[0][0].argmax(dim=-1)[len(tokens) - 1 :].tolist()
+        guessed = drafted[len(tokens) :]
+        stood = next((i for i, (one, other) in enumerate(zip(guessed, best, strict=False)) if one != other), count)
+        accepted.append(stood)
+        tokens += [*guessed[:stood], best[stood]]
+    return accepted
+
+
+@pytest.mark.parametrize("target", ["teacher", "half", "none"])
+@pytest.mark.parametrize(("draft", "noise", "scale"), [("half", 0.0, 0.001), ("none", 0.1, 0.3)])
+def test_a_draft_on_features_changes_no_answer(
+    family: Path, target: str, draft: str, noise: float, scale: float
+) -> None:
+    model, guesser = variant(family, target), on_features(family, draft, noise, scale)
+    for tokens in (1, 4):
+        decoder = SpeculativeDecoder(model, guesser, tokens, context=64)
+        for prompt in PROMPTS:
+            assert decoder.generate(prompt, Settings(20)).tokens == naive(model, prompt, 20)
+
+
+@torch.no_grad()
+def test_a_draft_on_features_reads_those_of_the_contract(family: Path) -> None:
+    """True ones before the tokens that the target has read, own ones beyond: as many drafts stand as by definition."""
+    model, seen = variant(family, "half"), set()
+    for noise, scale in ((0.0, 0.002), (0.0, 0.0005)):
+        guesser = on_features(family, "half", noise, scale)
+        decoder = SpeculativeDecoder(model, guesser, 3, context=64)
+        for prompt in PROMPTS:
+            found = decoder.generate(prompt, Settings(24)).accepted
+            assert found == cycles_on_features(model, guesser, prompt, 3, 24)
+            seen |= set(found)
+    assert len(seen) > 2
+
+
+def test_a_draft_on_features_cannot_decode_alone(family: Path) -> None:
+    with pytest.raises(MambascopeError, match="features"):
+        PlainDecoder(on_features(family, "half", 0.0, 0.1), context=32).generate(PROMPTS[0], Settings(2))
 
 
 def test_a_shortlist_changes_what_is_drafted_and_not_the_answer(family: Path) -> None:
@@ -157,10 +223,11 @@ def test_sampled_tokens_have_the_targets_distribution() -> None:
     assert chi_squared(counts.flatten(), expected.flatten()) > 1e-3
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_the_decoder_samples_as_plain_decoding_does(family: Path, short: bool) -> None:
+@pytest.mark.parametrize(("short", "features"), [(False, False), (True, False), (True, True)])
+def test_the_decoder_samples_as_plain_decoding_does(family: Path, short: bool, features: bool) -> None:
     """The first sampled token over many seeds; a shortlist that lacks the likeliest token changes nothing."""
-    model, guesser = variant(family, "half"), variant(family, "half", 0.3)
+    model = variant(family, "half")
+    guesser = on_features(family, "half", 0.3, 0.2) if features else variant(family, "half", 0.3)
     with torch.no_grad():
         exact = distribution(model(torch.tensor([PROMPTS[1]]))[0][0, -1], 0.35)
     shortlist = exact.argsort(descending=True)[1:60] if short else None
