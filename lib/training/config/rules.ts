@@ -1,4 +1,4 @@
-/** The rules between fields of a run config. The same as the trainer's `run/config.py`; a test holds both against each other. */
+/** The rules between fields of a run config. The same as the trainer's `run/rules.py`; a test holds both against each other. */
 import type { RunConfig } from "./run-config";
 
 export type Broken = { readonly path: string; readonly message: string };

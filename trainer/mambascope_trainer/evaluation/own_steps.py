@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -16,10 +17,10 @@ STEPS, PLACES = 4, 16
 class OwnSteps:
     """Counts over batches. The measure of step k is the share of its drafts that stand, of those that are decided on:
     whose earlier drafts in the row all stood. That is what greedy speculation accepts (Leviathan et al., arXiv
-    2211.17192, section 3.1), with true features up to the first draft."""
+    2211.17192, section 3.1), with true features up to the first draft. compiled: the models' layers are."""
 
-    def __init__(self, target: Llama, draft: Llama) -> None:
-        self.target, self.draft = target, draft
+    def __init__(self, target: Llama, draft: Llama, compiled: bool = False) -> None:
+        self.target, self.draft, self.compiled = target, draft, compiled
         self.head = target.head_weight.detach().float()
         self.accepted = torch.zeros(STEPS, device=self.head.device)
         self.decided = torch.zeros_like(self.accepted)
@@ -29,8 +30,9 @@ class OwnSteps:
         """Draft after PLACES evenly spaced places of every row of ids (b, T)."""
         places = min(PLACES, ids.shape[1])
         ends = [ids.shape[1] * (index + 1) // places for index in range(places)]
-        # Pieces of text of many lengths: compiling for each would take longer than running them.
-        with torch.compiler.set_stance("force_eager"):
+        # Pieces of text of many lengths: compiling for each would take longer than running them. Only where there is
+        # something compiled: the compiler's import takes seconds.
+        with torch.compiler.set_stance("force_eager") if self.compiled else nullcontext():
             for agree in self._agreements(ids, ends):
                 stands = agree.cumprod(dim=1).float()
                 self.accepted += stands.sum(dim=0)

@@ -92,7 +92,7 @@ class DraftStage(Stage):
         """kl, ce, teacher_ce (nat a token), agreement (top-1) and acceptance (both 0..1), all with true features, and
         agreement.k: the share of greedy drafts that stand at the k-th step of a row of drafts (see OwnSteps)."""
         records = []
-        own_steps = OwnSteps(self.target, self.draft)
+        own_steps = OwnSteps(self.target, self.draft, self.compiled)
         for ids in batches:
             loss, measures, draft, target = self._measure(ids, None)
             acceptance = expected_acceptance(draft, target, self.target.head_weight)
