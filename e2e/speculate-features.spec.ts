@@ -44,7 +44,7 @@ test("the chat leaves such drafts out, and says so of one in the address", async
   await expect(page.getByLabel("Draft", { exact: true })).toHaveValue("eagle1");
 
   await page.goto("/models");
-  const row = page.getByRole("article", { name: "Tiny, with drafts" }).getByRole("row", { name: /eagle1 / });
+  const row = page.getByRole("article", { name: "Tiny, with drafts" }).getByRole("row", { name: /eagle1 draft on features/ });
   await expect(row).toContainText("draft on features");
   await expect(row.getByRole("link", { name: "Speculate" })).toHaveAttribute("href", "/speculate?family=tiny-drafts&draft=eagle1");
 });

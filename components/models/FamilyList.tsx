@@ -102,8 +102,8 @@ function Variants({ family }: { family: ListedFamily }) {
           {family.variants.map((variant) => (
             <tr key={variant.name} className="border-t border-line">
               <th scope="row" className="py-2 pr-4 pl-5 text-left font-medium">
-                {variant.title} <code className="ml-1 font-mono text-2xs font-normal text-ink-3">{variant.name}</code>
-                {variant.draft && <span className="ml-2 rounded border border-line px-1 text-2xs font-normal text-ink-2">{variant.features ? "draft on features" : "draft"}</span>}
+                {variant.title} <code className="ml-1 font-mono text-2xs font-normal text-ink-3">{variant.name}</code>{" "}
+                {variant.draft && <span className="ml-1 rounded border border-line px-1 text-2xs font-normal text-ink-2">{variant.features ? "draft on features" : "draft"}</span>}
               </th>
               <td className="py-2 pr-4">
                 <LayerStrip layers={variant.layers} size="compact" />
