@@ -229,9 +229,9 @@ class FusedModel:
                 state.v, state.log_decay, state.window, self.side, self.accepted, mixed, rows, offset, self.tokens,
                 joint.shape[1], config.num_heads, config.num_heads // config.num_kv_heads,
                 width if config.gate else 0, config.conv_size, state.window.shape[1],
-                N=config.state_size, P=config.head_dim, WIDTH=columns, GROUP=_group(rows if step else self.tokens),
-                CONV=conv, SILU=config.conv_activation == "silu", GATE=config.gate, SSD=config.form == "ssd",
-                REPLAY=not step, STEP=kind == "step", KEEP_LAST=kind != "verify", KEEP_INPUTS=kind != "plain",
+                N=config.state_size, P=config.head_dim, WIDTH=columns, CONV=conv,
+                SILU=config.conv_activation == "silu", GATE=config.gate, SSD=config.form == "ssd", REPLAY=not step,
+                STEP=kind == "step", KEEP_LAST=kind != "verify", KEEP_INPUTS=kind != "plain",
                 **self.launch.options(1),
             )  # fmt: skip
         after = None
@@ -262,8 +262,3 @@ class FusedModel:
 def _row(mamba: Mamba2) -> int:
     """Numbers from one row of in_proj's output to the next: rows begin at a multiple of 16."""
     return -(-mamba.config.in_proj_rows // 16) * 16
-
-
-def _group(longest: int) -> int:
-    """Tokens whose loads need not wait for one another: powers of two, each compiled for itself."""
-    return next((size for size in (1, 2) if size >= longest), 4)
