@@ -7,8 +7,10 @@ import { CHAINED_LENGTHS, type CycleReport, type DraftLength } from "./length";
 import { type Likely, Plan } from "./plan";
 import { type CycleTimings, MAX_DRAFTED } from "./types";
 
-/** Cycles in a row without a verified draft until one is verified to see: first, and at most after such tries changed nothing. */
+/** Cycles in a row without a verified draft until one is verified to see: first, and at most, after tries that went as expected. */
 const [FIRST_TRY, LAST_TRY] = [4, 64];
+/** A draft of a lower chance is not expected to be accepted. */
+const SURPRISE = 0.3;
 /** Weight of the newest cycle in the share of those that found a draft. */
 const MEMORY = 0.05;
 
@@ -92,14 +94,16 @@ export class AdaptiveLength implements DraftLength {
   }
 
   private learn({ asked, drafts, verified, accepted }: CycleReport): void {
+    const surprise = accepted > 0 && this.chances.of(drafts[0]?.q ?? 1, 0) < SURPRISE;
     if (asked > 0) this.found += MEMORY * ((drafts.length > 0 ? 1 : 0) - this.found);
     for (const [place, draft] of drafts.entries()) {
       this.confidences[place > 0 ? 1 : 0].add(draft.q);
       if (place < verified && place <= accepted) this.chances.learn(draft, place, place < accepted);
     }
+    this.chances.age();
     if (verified === 0) this.idle++;
     else {
-      this.patience = this.isTime() ? Math.min(LAST_TRY, 2 * this.patience) : FIRST_TRY;
+      this.patience = this.isTime() && !surprise ? Math.min(LAST_TRY, 2 * this.patience) : FIRST_TRY;
       this.idle = 0;
     }
   }

@@ -1,9 +1,9 @@
 /** How likely drafts are accepted, learnt from those that the target decided on. */
 import type { Draft } from "./acceptance";
 
-/** Variances of the weights before any draft was decided, and by how much each decision lets them grow: about a hundred are remembered. */
+/** Variances of the weights before any draft was decided, and by how much each cycle lets them grow: about a hundred are remembered. */
 const PRIOR = [1, 0.3, 0.3] as const;
-const DRIFT = [3e-4, 1e-4, 1e-4] as const;
+const DRIFT = [2e-4, 5e-5, 5e-5] as const;
 
 /** Standard deviations that are hoped for. */
 const HOPE = 0.5;
@@ -32,12 +32,19 @@ export class Chances {
     const { weights, covariance } = this;
     const factors = factorsOf(q, place);
     const chance = sigmoid(dot(weights, factors));
-    DRIFT.forEach((drift, index) => (covariance[index]![index]! += drift));
     const spread = this.spread(factors);
     const information = Math.max(chance * (1 - chance), 0.02);
     const scale = 1 / (1 + information * dot(spread, factors));
     weights.forEach((weight, index) => (weights[index] = weight + scale * spread[index]! * ((accepted ? 1 : 0) - chance)));
     covariance.forEach((row, i) => row.forEach((value, j) => (row[j] = value - scale * information * spread[i]! * spread[j]!)));
+  }
+
+  /** A cycle goes by: what was learnt grows older. */
+  age(): void {
+    DRIFT.forEach((drift, index) => {
+      const row = this.covariance[index]!;
+      row[index] = Math.min(PRIOR[index]!, row[index]! + drift);
+    });
   }
 
   private spread(factors: readonly number[]): number[] {

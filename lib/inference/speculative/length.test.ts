@@ -30,7 +30,7 @@ function costsOf(pass: World["pass"]): Costs {
 }
 
 /** Tokens a millisecond over so many cycles, the first ones included. */
-function speed(world: World, cycles: number, lengthOf: (costs: Costs) => DraftLength, seed: number): number {
+function speed(world: World, cycles: number, lengthOf: (costs: Costs) => DraftLength, seed: number, told?: (drafts: readonly Draft[], verified: number) => void): number {
   const { q, chance, step, pass, noise = 0 } = world;
   const length = lengthOf(costsOf(world.measured ?? pass));
   const random = new Random(seed);
@@ -48,6 +48,7 @@ function speed(world: World, cycles: number, lengthOf: (costs: Costs) => DraftLe
     while (accepted < verified && random.next() < chance(drafts[accepted]!.q, accepted)) accepted++;
     const timings = { draftMs: measured(step * drafts.length), verifyMs: measured(pass(verified + 1)), readbackMs: 0, otherMs: OTHER };
     length.observe({ asked, drafts, verified, accepted, timings });
+    told?.(drafts, verified);
     tokens += accepted + 1;
     time += timings.draftMs + timings.verifyMs + timings.otherMs;
   }
@@ -117,23 +118,25 @@ describe("the adaptive length", () => {
     );
   });
 
+  it("takes drafting up again where the text becomes easier", () => {
+    const verified: number[] = [];
+    const world: World = { q: () => 0.5, chance: () => (verified.length < 600 ? 0.03 : 0.9), step: 3, pass: line(22, 0.2) };
+    speed(world, 1200, adaptive, 8, (_, count) => verified.push(count));
+    const mean = (from: number, to: number): number => verified.slice(from, to).reduce((sum, count) => sum + count, 0) / (to - from);
+    expect(mean(300, 600)).toBeLessThan(0.05);
+    expect(mean(750, 1200)).toBeGreaterThan(3);
+  });
+
   it("verifies what is likely, and leaves out what is not", () => {
-    const length = new AdaptiveLength(costsOf(line(22, 0.4)), new Costs());
-    const random = new Random(3);
-    const verified: [sure: number, unsure: number] = [0, 0];
-    const drafted: [sure: number, unsure: number] = [0, 0];
-    for (let cycle = 0; cycle < 400; cycle++) {
-      const asked = length.next();
-      const sure = random.next() < 0.5;
-      const drafts: Draft[] = asked > 0 ? [{ token: 1, q: sure ? 0.95 : 0.1, distribution: null }] : [];
-      const count = length.cut(drafts);
-      length.observe({ asked, drafts, verified: count, accepted: count > 0 && random.next() < (sure ? 0.95 : 0.1) ? 1 : 0, timings: { draftMs: 3 * drafts.length, verifyMs: line(22, 0.4)(count + 1), readbackMs: 0, otherMs: OTHER } });
-      if (cycle < 100) continue;
-      drafted[sure ? 0 : 1] += drafts.length;
-      verified[sure ? 0 : 1] += count;
-    }
-    expect(drafted[0] + drafted[1]).toBeGreaterThan(280);
-    expect(verified[0] / drafted[0]).toBeGreaterThan(0.99);
-    expect(verified[1] / drafted[1]).toBeLessThan(0.05);
+    const drafted: { readonly sure: boolean; readonly verified: boolean }[] = [];
+    const world: World = { q: (random) => (random.next() < 0.5 ? 0.95 : 0.1), chance: (q) => q, step: 3, pass: line(22, 0.4) };
+    speed(world, 600, adaptive, 3, ([first], count) => first && drafted.push({ sure: first.q > 0.5, verified: count > 0 }));
+    const share = (sure: boolean): number => {
+      const some = drafted.slice(100).filter((draft) => draft.sure === sure);
+      expect(some.length).toBeGreaterThan(100);
+      return some.filter(({ verified }) => verified).length / some.length;
+    };
+    expect(share(true)).toBeGreaterThan(0.99);
+    expect(share(false)).toBeLessThan(0.05);
   });
 });
