@@ -36,7 +36,6 @@ const targets: readonly Target[] = [
     drafts: {
       draft2: { kind: "model", variant: "draft2", shortlist: SHORTLIST },
       eagle1: { kind: "model", variant: "eagle1", shortlist: SHORTLIST },
-      draft4: { kind: "model", variant: "draft4", shortlist: SHORTLIST },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: SHORTLIST },
       lookup: { kind: "lookup" },
       "first 8 layers": { kind: "layers", count: 8, shortlist: SHORTLIST },

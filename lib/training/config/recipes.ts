@@ -20,7 +20,6 @@ import smollm2Dpo from "@/trainer/recipes/smollm2-dpo.json";
 import smollm2Draft2Attention from "@/trainer/recipes/smollm2-draft2-attention.json";
 import smollm2Draft2Attn50 from "@/trainer/recipes/smollm2-draft2-attn50.json";
 import smollm2Draft2 from "@/trainer/recipes/smollm2-draft2.json";
-import smollm2Draft4 from "@/trainer/recipes/smollm2-draft4.json";
 import smollm2Eagle1 from "@/trainer/recipes/smollm2-eagle1.json";
 import storiesAlign from "@/trainer/recipes/stories-align.json";
 import storiesAlignedRandom from "@/trainer/recipes/stories-aligned-random.json";
@@ -62,7 +61,6 @@ export const recipes = {
   "smollm2-draft2": smollm2Draft2,
   "smollm2-draft2-attention": smollm2Draft2Attention,
   "smollm2-draft2-attn50": smollm2Draft2Attn50,
-  "smollm2-draft4": smollm2Draft4,
   "smollm2-eagle1": smollm2Eagle1,
   "stories-align": storiesAlign,
   "stories-aligned": storiesAligned,
