@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class Launch:
     """overlap: programmatic dependent launch. A kernel then begins while the one before it still runs."""
 
     overlap: bool = False
+    interpreted: bool = os.environ.get("TRITON_INTERPRET") == "1"
 
     def options(self, warps: int, stages: int = 2) -> dict[str, Any]:
         """Keyword arguments of a kernel's launch."""
@@ -54,7 +56,7 @@ class Launch:
                 x, weight if norm is None else norm.weight, weight, out, x.shape[0], columns, x.stride(0),
                 out.stride(0), 0.0 if norm is None else norm.eps, **blocks, BN=share, NORM=kind.value,
                 GROUP=width if norm is None or norm.group is None else norm.group, ADD=add,
-                **self.options(blocks["S"]),
+                GPU=not self.interpreted, **self.options(blocks["S"]),
             )  # fmt: skip
 
     def gated(self, x: Tensor, norm: Norm, gate: Tensor, up: Tensor, out: Tensor) -> None:
@@ -65,7 +67,7 @@ class Launch:
         with device_of(x):
             gated_kernel[(-(-gate.shape[0] // WIDE),)](
                 x, norm.weight, gate, up, out, x.shape[0], gate.shape[0], x.stride(0), out.stride(0), norm.eps,
-                **blocks, BN=WIDE, **self.options(blocks["S"]),
+                **blocks, BN=WIDE, GPU=not self.interpreted, **self.options(blocks["S"]),
             )  # fmt: skip
 
     def rotary(
@@ -80,7 +82,8 @@ class Launch:
         with device_of(x):
             rotary_product_kernel[((heads + 2 * groups) * (size // 2 // NARROW),)](
                 x, norm.weight, *weights, *table, position, q, keys, values, x.shape[0], shift, heads, groups, length,
-                x.stride(0), norm.eps, **blocks, BN=NARROW, P=size, **self.options(blocks["S"]),
+                x.stride(0), norm.eps, **blocks, BN=NARROW, P=size, GPU=not self.interpreted,
+                **self.options(blocks["S"]),
             )  # fmt: skip
 
     def head(self, x: Tensor, norm: Norm, weight: Tensor, hidden: Tensor, logits: Tensor | None, best: Best) -> None:
@@ -92,7 +95,7 @@ class Launch:
             head_kernel[(-(-columns // Best.COLUMNS),)](
                 x, norm.weight, weight, hidden, best.values if logits is None else logits, best.values, best.places,
                 x.shape[0], columns, x.stride(0), norm.eps, **blocks, BN=Best.COLUMNS, GREEDY=logits is None,
-                **self.options(blocks["S"]),
+                GPU=not self.interpreted, **self.options(blocks["S"]),
             )  # fmt: skip
 
 

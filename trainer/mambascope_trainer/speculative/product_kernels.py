@@ -14,7 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .overlap import after_the_kernel_before
+from .overlap import after_the_kernel_before, loaded
 
 #: Rows of every tile; the tensor cores know no smaller one.
 ROWS = tl.constexpr(16)
@@ -31,9 +31,21 @@ def _tile(X, rows, stride, start, K: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
-def _scaled(x, scale, WEIGHT, start, K: tl.constexpr, WIDTH: tl.constexpr):
-    k = start + tl.arange(0, WIDTH)
-    weight = tl.load(WEIGHT + k, mask=k < K, other=0.0).to(tl.float32)
+def _norm_weights(WEIGHT, K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, NORM: tl.constexpr):
+    """A norm's weight for the two blocks of a row; anything where there is no norm, or no second block."""
+    first = 1.0
+    second = 1.0
+    if NORM != NO_NORM:
+        first = tl.load(WEIGHT + tl.arange(0, A)).to(tl.float32)
+        second = first
+        if C > 0:
+            k = A + tl.arange(0, C)
+            second = tl.load(WEIGHT + k, mask=k < K, other=0.0).to(tl.float32)
+    return first, second
+
+
+@triton.jit
+def _scaled(x, scale, weight):
     return (x.to(tl.float32) * scale * weight[None, :]).to(x.dtype)
 
 
@@ -53,26 +65,29 @@ def _group_scale(x, eps, WIDTH: tl.constexpr, GROUP: tl.constexpr):
 
 @triton.jit
 def _inputs(
-    X, WEIGHT, rows, stride, eps, K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, NORM: tl.constexpr,
-    GROUP: tl.constexpr,
+    X, weight, more, rows, stride, eps, K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, NORM: tl.constexpr,
+    GROUP: tl.constexpr, GPU: tl.constexpr,
 ):  # fmt: skip
-    """The two blocks of x (rows, K), normed; the second is the first where there is none."""
+    """The two blocks of x (rows, K), normed by the weight's two; the second is the first where there is none."""
     first = _tile(X, rows, stride, 0, K, A)
     second = first
     if C > 0:
         second = _tile(X, rows, stride, A, K, C)
+    first = loaded(first, GPU)
+    if C > 0:
+        second = loaded(second, GPU)
     if NORM == ROW_NORM:
         total = _squares(first)
         if C > 0:
             total += _squares(second)
         scale = tl.rsqrt(total / K + eps)[:, None]
-        first = _scaled(first, scale, WEIGHT, 0, K, A)
+        first = _scaled(first, scale, weight)
         if C > 0:
-            second = _scaled(second, scale, WEIGHT, A, K, C)
+            second = _scaled(second, scale, more)
     if NORM == GROUP_NORM:
-        first = _scaled(first, _group_scale(first, eps, A, GROUP), WEIGHT, 0, K, A)
+        first = _scaled(first, _group_scale(first, eps, A, GROUP), weight)
         if C > 0:
-            second = _scaled(second, _group_scale(second, eps, C, GROUP), WEIGHT, A, K, C)
+            second = _scaled(second, _group_scale(second, eps, C, GROUP), more)
     return first, second
 
 
@@ -109,11 +124,11 @@ def _dot(x, w, total, BN: tl.constexpr, WIDTH: tl.constexpr, S: tl.constexpr):
 
 
 @triton.jit
-def _product(x, y, w, v, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr):
+def _product(x, y, w, v, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, GPU: tl.constexpr):
     """(ROWS, BN) in float32: the inputs' blocks x, y times the weight's w, v."""
-    total = _dot(x, w, tl.zeros((S, ROWS, BN), tl.float32), BN, A, S)
+    total = _dot(x, loaded(w, GPU), tl.zeros((S, ROWS, BN), tl.float32), BN, A, S)
     if C > 0:
-        total = _dot(y, v, total, BN, C, S)
+        total = _dot(y, loaded(v, GPU), total, BN, C, S)
     return tl.sum(total, 0)
 
 
@@ -122,18 +137,22 @@ def product_kernel(
     X, NORM_WEIGHT, W, OUT, rows, columns, x_row, out_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, NORM: tl.constexpr,
     GROUP: tl.constexpr, ADD: tl.constexpr, OVERLAP: tl.constexpr,
+    GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = norm(X) W^T; with ADD onto what OUT holds, the residual stream."""
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     m = tl.arange(0, ROWS)
     w, v = _weights(W, n, columns, K, A, C)
+    weight, more = _norm_weights(NORM_WEIGHT, K, A, C, NORM)
     after_the_kernel_before(OVERLAP)
     place = OUT + m[:, None] * out_row + n[None, :]
     known = (m < rows)[:, None] & (n < columns)[None, :]
-    x, y = _inputs(X, NORM_WEIGHT, rows, x_row, eps, K, A, C, NORM, GROUP)
-    out = _product(x, y, w, v, A, C, BN, S)
     if ADD:
-        out += tl.load(place, mask=known, other=0.0).to(tl.float32)
+        before = tl.load(place, mask=known, other=0.0)
+    x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, NORM, GROUP, GPU)
+    out = _product(x, y, w, v, A, C, BN, S, GPU)
+    if ADD:
+        out += loaded(before, GPU).to(tl.float32)
     tl.store(place, out.to(OUT.dtype.element_ty), mask=known)
 
 
@@ -141,16 +160,18 @@ def product_kernel(
 def gated_kernel(
     X, NORM_WEIGHT, GATE, UP, OUT, rows, columns, x_row, out_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, OVERLAP: tl.constexpr,
+    GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = silu(norm(X) GATE^T) norm(X) UP^T."""
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     m = tl.arange(0, ROWS)
     gate_w, gate_v = _weights(GATE, n, columns, K, A, C)
     up_w, up_v = _weights(UP, n, columns, K, A, C)
+    weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
     after_the_kernel_before(OVERLAP)
-    x, y = _inputs(X, NORM_WEIGHT, rows, x_row, eps, K, A, C, ROW_NORM, K)
-    gate = _product(x, y, gate_w, gate_v, A, C, BN, S)
-    up = _product(x, y, up_w, up_v, A, C, BN, S)
+    x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, ROW_NORM, K, GPU)
+    gate = _product(x, y, gate_w, gate_v, A, C, BN, S, GPU)
+    up = _product(x, y, up_w, up_v, A, C, BN, S, GPU)
     out = (gate * tl.sigmoid(gate) * up).to(OUT.dtype.element_ty)
     tl.store(OUT + m[:, None] * out_row + n[None, :], out, mask=(m < rows)[:, None] & (n < columns)[None, :])
 
@@ -159,7 +180,7 @@ def gated_kernel(
 def rotary_product_kernel(
     X, NORM_WEIGHT, WQ, WK, WV, COS, SIN, POSITION, Q, KEYS, VALUES, rows, shift, heads, groups, length, x_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
-    OVERLAP: tl.constexpr,
+    OVERLAP: tl.constexpr, GPU: tl.constexpr,
 ):  # fmt: skip
     """Queries of norm(X) to Q (rows, heads P), keys and values to their places in the caches (groups, length, P);
     queries and keys rotated. A program takes BN columns of a head's low half, and those of its high half."""
@@ -181,14 +202,16 @@ def rotary_product_kernel(
     n = local * P + column
     low_w, low_v = _weights(W, n, (local + 1) * P, K, A, C)
     high_w, high_v = _weights(W, n + HALF, (local + 1) * P, K, A, C)
+    weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
     after_the_kernel_before(OVERLAP)
     at = tl.load(POSITION).to(tl.int32) + shift + m
     table = at[:, None] * P + column[None, :]
-    x, y = _inputs(X, NORM_WEIGHT, rows, x_row, eps, K, A, C, ROW_NORM, K)
-    low = _product(x, y, low_w, low_v, A, C, BN, S)
-    high = _product(x, y, high_w, high_v, A, C, BN, S)
+    cos, sin = tl.load(COS + table, mask=here, other=0.0), tl.load(SIN + table, mask=here, other=0.0)
+    x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, ROW_NORM, K, GPU)
+    low = _product(x, y, low_w, low_v, A, C, BN, S, GPU)
+    high = _product(x, y, high_w, high_v, A, C, BN, S, GPU)
     if head < heads + groups:
-        cos, sin = tl.load(COS + table, mask=here, other=0.0), tl.load(SIN + table, mask=here, other=0.0)
+        cos, sin = loaded(cos, GPU), loaded(sin, GPU)
         low, high = low * cos - high * sin, high * cos + low * sin
     if head < heads:
         out = Q + m[:, None] * (heads * P) + n[None, :]
@@ -204,22 +227,23 @@ def rotary_product_kernel(
 def head_kernel(
     X, NORM_WEIGHT, W, HIDDEN, LOGITS, BEST, PLACE, rows, columns, x_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, GREEDY: tl.constexpr,
-    OVERLAP: tl.constexpr,
+    OVERLAP: tl.constexpr, GPU: tl.constexpr,
 ):  # fmt: skip
     """Of norm(X), which HIDDEN (rows, K) keeps: LOGITS (rows, columns) in float32; if GREEDY, each program's largest
     in BEST (programs, ROWS) and where it is in PLACE."""
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     m = tl.arange(0, ROWS)
     w, v = _weights(W, n, columns, K, A, C)
+    weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
     after_the_kernel_before(OVERLAP)
-    x, y = _inputs(X, NORM_WEIGHT, rows, x_row, eps, K, A, C, ROW_NORM, K)
+    x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, ROW_NORM, K, GPU)
     if tl.program_id(0) == 0:
         k = tl.arange(0, A)
         tl.store(HIDDEN + m[:, None] * K + k[None, :], x, mask=(m < rows)[:, None])
         if C > 0:
             k = A + tl.arange(0, C)
             tl.store(HIDDEN + m[:, None] * K + k[None, :], y, mask=(m < rows)[:, None] & (k < K)[None, :])
-    out = _product(x, y, w, v, A, C, BN, S)
+    out = _product(x, y, w, v, A, C, BN, S, GPU)
     if GREEDY:
         out = tl.where((n < columns)[None, :], out, float("-inf"))
         best, place = tl.max(out, 1, return_indices=True)
