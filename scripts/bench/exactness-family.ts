@@ -8,8 +8,6 @@ import type { Manifest } from "@/lib/weights/manifest";
 import { homeFolder, root } from "../lib/paths.mjs";
 import { chatPrompts, storyPrompts } from "./prompts";
 
-/** Of a draft's head on WebAssembly: enough for nineteen in twenty tokens, at a twelfth of its cost. */
-export const SHORTLIST = 4096;
 export const GREEDY: SamplingOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
 
 export type Family = { readonly bundle: DiskBundle; readonly tokenizer: Tokenizer; readonly inputs: readonly (readonly number[])[] };

@@ -7,14 +7,16 @@
  */
 import { createHash } from "node:crypto";
 import path from "node:path";
+import { DEFAULT_SHORTLIST } from "@/lib/inference/speculative/shortlist";
 import type { DraftChoice } from "@/lib/inference/speculative/types";
 import { MAX_DRAFTED } from "@/lib/inference/speculative/types";
 import { filesOf, hybridConfigOf, type Manifest } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
 import { homeFolder } from "../lib/paths.mjs";
-import { openFamily, SHORTLIST } from "./exactness-family";
+import { openFamily } from "./exactness-family";
 import { type Cell, Findings, type Outcome } from "./exactness-findings";
 import { runJobs } from "./jobs";
+import { Options } from "./options";
 import { deliver, origin } from "./results";
 
 /** From this vocabulary on, each K on each prompt takes hours. */
@@ -29,23 +31,22 @@ export type Task = {
   readonly drafts: readonly { readonly draft: string; readonly choice: DraftChoice; readonly K: readonly number[] }[];
 };
 
-export async function main(options: string[]): Promise<number> {
-  const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
-  const listed = (name: string): string[] | undefined => option(name)?.split(",");
-  const command = `node scripts/bench/main.mjs exactness ${options.filter((given) => !/^(out|jobs)=|^fresh$/.test(given)).join(" ")}`.trim();
-  const family = options.find((name) => !name.includes("=") && !["full", "cycle-K", "fresh"].includes(name)) ?? "stories";
+export async function main(given: string[]): Promise<number> {
+  const options = new Options(given, ["targets", "drafts", "prompts", "tokens", "jobs", "out"]);
+  const command = `node scripts/bench/main.mjs exactness ${given.filter((option) => !/^(out|jobs)=|^fresh$/.test(option)).join(" ")}`.trim();
+  const family = options.words.find((word) => !["full", "cycle-K", "fresh"].includes(word)) ?? "stories";
   const { bundle, inputs } = openFamily(family);
   const { manifest } = bundle;
-  const [prompts, tokens] = [Math.min(Number(option("prompts") ?? 20), inputs.length), Number(option("tokens") ?? 128)];
-  const full = options.includes("full") || (!options.includes("cycle-K") && manifest.architecture.vocab_size < LARGE_VOCABULARY);
+  const [prompts, tokens] = [Math.min(options.number("prompts", 20), inputs.length), options.number("tokens", 128)];
+  const full = options.has("full") || (!options.has("cycle-K") && manifest.architecture.vocab_size < LARGE_VOCABULARY);
   const lengths = Array.from({ length: MAX_DRAFTED }, (_, index) => index + 1);
   const lengthsOf = (prompt: number): number[] => (full ? lengths : [1 + (prompt % MAX_DRAFTED)]);
 
   const wanted = <T>(all: Readonly<Record<string, T>>, names: readonly string[] | undefined): [string, T][] =>
     (names ?? Object.keys(all)).map((name) => [name, all[name] ?? unknown(name, Object.keys(all))]);
-  const targets = wanted(targetsOf(manifest), listed("targets")).map(([name]) => name);
-  const drafts = wanted(draftsOf(manifest), listed("drafts"));
-  const findings = await Findings.open(option("out") ?? path.join(homeFolder(), "bench", `exactness-${family}.jsonl`), weightsIn(manifest, Object.fromEntries(drafts)), tokens, options.includes("fresh"));
+  const targets = wanted(targetsOf(manifest), options.list("targets")).map(([name]) => name);
+  const drafts = wanted(draftsOf(manifest), options.list("drafts"));
+  const findings = await Findings.open(options.text("out") ?? path.join(homeFolder(), "bench", `exactness-${family}.jsonl`), weightsIn(manifest, Object.fromEntries(drafts)), tokens, options.has("fresh"));
   const tasks = targets.flatMap((target) =>
     Array.from({ length: prompts }, (_, prompt): Task => {
       const rest = drafts.map(([draft, choice]) => ({ draft, choice, K: lengthsOf(prompt).filter((K) => !findings.has({ target, draft, prompt, K })) }));
@@ -56,7 +57,7 @@ export async function main(options: string[]): Promise<number> {
   const began = performance.now();
   let done = 0;
   await runJobs<Task, Outcome>(tasks, {
-    jobs: Number(option("jobs") ?? 1),
+    jobs: options.number("jobs", 1),
     arguments: ["exactness-worker"],
     // A process that has a target in memory goes on with it.
     likes: (task, last) => task.target === last.target,
@@ -88,7 +89,7 @@ function targetsOf({ architecture, variants }: Manifest): Record<string, readonl
 
 /** The drafts that the family ships (or, where it ships none, its model without attention), the target's first quarter, and prompt lookup. */
 function draftsOf({ architecture, variants }: Manifest): Record<string, DraftChoice> {
-  const shortlist = architecture.vocab_size < LARGE_VOCABULARY ? {} : { shortlist: SHORTLIST };
+  const shortlist = architecture.vocab_size < LARGE_VOCABULARY ? {} : { shortlist: DEFAULT_SHORTLIST };
   const small = Object.keys(variants).filter((name) => (variants[name]?.layers.length ?? 0) < architecture.num_hidden_layers);
   const models = small.length > 0 ? small : ["attn0"].filter((name) => Object.hasOwn(variants, name));
   const count = Math.ceil(architecture.num_hidden_layers / 4);

@@ -24,6 +24,7 @@ import { buildUnrolled } from "@/lib/onnx/unroll";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
 import { type Family, GREEDY, openFamily, presentDrafts } from "./exactness-family";
+import { Options } from "./options";
 import { Collected, deliver, origin } from "./results";
 
 const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
@@ -38,18 +39,25 @@ type Steps = (typeof STEPS)[number];
 type Amount = { readonly lengths: readonly Drafted[]; readonly steps: readonly Steps[]; readonly prompts: number; readonly tokens: number; readonly contextLength: number; readonly minutes: number; readonly gpu: string };
 type Run = SweepRun & { readonly K: Drafted; readonly steps: Steps };
 
-export async function main(options: string[], ort: typeof Ort, gpu: string): Promise<number> {
-  const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
-  const families = Object.keys(drafts).filter((family) => options.includes(family) || !Object.keys(drafts).some((name) => options.includes(name)));
-  const number = (name: string, otherwise: number): number => Number(option(name) ?? otherwise);
-  const amount: Amount = { prompts: number("prompts", 20), tokens: number("tokens", 48), contextLength: number("context", 1024), minutes: number("minutes", 2.5), gpu, lengths: chosen(LENGTHS, option("K")), steps: chosen(STEPS, option("steps")) };
-  const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${options.join(" ")}`.trim(), gpu);
+export async function main(given: string[], ort: typeof Ort, gpu: string): Promise<number> {
+  const options = new Options(given, ["variant", "drafts", "prompts", "tokens", "context", "minutes", "K", "steps"]);
+  const families = Object.keys(drafts).filter((family) => options.has(family) || !Object.keys(drafts).some((name) => options.has(name)));
+  const amount: Amount = {
+    prompts: options.number("prompts", 20),
+    tokens: options.number("tokens", 48),
+    contextLength: options.number("context", 1024),
+    minutes: options.number("minutes", 2.5),
+    gpu,
+    lengths: chosen(LENGTHS, options.list("K")),
+    steps: chosen(STEPS, options.list("steps")),
+  };
+  const from = await origin(`node scripts/bench/main.mjs speculative-gpu ${given.join(" ")}`.trim(), gpu);
   const collected = new Collected();
   const write = (): Promise<void> => deliver("speculative", collected.entries.map((entry) => ({ ...entry, ...from })));
   for (const name of families) {
     const family = openFamily(name);
-    const known = Object.entries(presentDrafts(family.bundle.manifest, drafts[name] ?? {})).filter(([draft]) => option("drafts")?.split(",").includes(draft) ?? true);
-    await new Bench(ort, family, option("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected, write).all(known);
+    const known = Object.entries(presentDrafts(family.bundle.manifest, drafts[name] ?? {})).filter(([draft]) => options.list("drafts")?.includes(draft) ?? true);
+    await new Bench(ort, family, options.text("variant") ?? "attn50", { ...amount, minutes: amount.minutes / families.length }, collected, write).all(known);
   }
   return 0;
 }
@@ -134,7 +142,9 @@ class Bench {
   }
 
   private options(maxTokens: number): Omit<SpeculativeOptions, "K"> {
-    return { sampling: GREEDY, seed: 1, maxTokens, stopTokens: new Set(), decode: (ids) => this.family.tokenizer.decode(ids), probabilities: false };
+    const { bundle, tokenizer } = this.family;
+    const stopTokens = new Set(tokenizer.hasChatTemplate ? bundle.manifest.special_tokens.eos : []);
+    return { sampling: GREEDY, seed: 1, maxTokens, stopTokens, decode: (ids) => tokenizer.decode(ids), probabilities: false };
   }
 
   private async open(config: HybridConfig, headTokens: Uint32Array | undefined, choices: boolean): Promise<{ runner: WebGpuRunner; plan: GraphPlan }> {
@@ -169,8 +179,8 @@ class Bench {
 }
 
 /** Those of `all` that a list names, or all. */
-function chosen<T extends number | string>(all: readonly T[], list: string | undefined): readonly T[] {
-  return list === undefined ? all : all.filter((one) => list.split(",").includes(String(one)));
+function chosen<T extends number | string>(all: readonly T[], list: readonly string[] | undefined): readonly T[] {
+  return list === undefined ? all : all.filter((one) => list.includes(String(one)));
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -5,11 +5,13 @@
  * `draft=NAME` for one of the drafts; `prompts=N` and `tokens=N` to do less; `fresh` to forget what was found before. What earlier runs found of other parts is written too.
  */
 import { say } from "../lib/console.mjs";
+import { DEFAULT_SHORTLIST } from "@/lib/inference/speculative/shortlist";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
-import { bundleOf, presentDrafts, SHORTLIST } from "./exactness-family";
+import { bundleOf, presentDrafts } from "./exactness-family";
 import { openLab, type Browser, type Lab } from "./harness";
 import { Kept } from "./kept";
 import { chatPrompts, type KindedPrompt, storyPrompts } from "./prompts";
+import { Options } from "./options";
 import { Collected, quietLoad, type ResultEntry, writeResults } from "./results";
 
 type Target = { readonly family: string; readonly chat: boolean; readonly variants: readonly string[]; readonly drafts: Readonly<Record<string, DraftChoice>> };
@@ -34,22 +36,22 @@ const targets: readonly Target[] = [
     chat: true,
     variants: RATIOS,
     drafts: {
-      draft2: { kind: "model", variant: "draft2", shortlist: SHORTLIST },
-      eagle1: { kind: "model", variant: "eagle1", shortlist: SHORTLIST },
-      "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: SHORTLIST },
+      draft2: { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST },
+      eagle1: { kind: "model", variant: "eagle1", shortlist: DEFAULT_SHORTLIST },
+      "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: DEFAULT_SHORTLIST },
       lookup: { kind: "lookup" },
-      "first 8 layers": { kind: "layers", count: 8, shortlist: SHORTLIST },
+      "first 8 layers": { kind: "layers", count: 8, shortlist: DEFAULT_SHORTLIST },
     },
   },
 ];
 
-export async function main(options: string[]): Promise<number> {
-  const number = (name: string, otherwise: number): number => Number(options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1) ?? otherwise);
-  const [prompts, tokens] = [number("prompts", 20), number("tokens", 128)];
-  const named = (...names: string[]): boolean => names.some((name) => options.includes(name));
+export async function main(given: string[]): Promise<number> {
+  const options = new Options(given, ["draft", "prompts", "tokens"]);
+  const [prompts, tokens] = [options.number("prompts", 20), options.number("tokens", 128)];
+  const named = (...names: string[]): boolean => names.some((name) => options.has(name));
   const anySection = named("exact", "speed");
   const families = targets.filter(({ family }) => named(family) || !targets.some((target) => named(target.family)));
-  const only = options.find((option) => option.startsWith("draft="))?.slice("draft=".length);
+  const only = options.text("draft");
   const kept = await Kept.open("speculative", { fresh: named("fresh") });
   const lab = await openLab();
   const bench = new Bench(lab, kept, named("webgpu") ? "webgpu" : "wasm", { prompts, tokens });

@@ -18,6 +18,7 @@ import { createExpander } from "@/lib/onnx/expand";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
 import { type Family, GREEDY, openFamily } from "./exactness-family";
+import { Options } from "./options";
 import { Collected, median, mergeResults, origin } from "./results";
 import { passage } from "./texts";
 
@@ -28,14 +29,14 @@ const SET = "aligned";
 
 type Amount = { readonly tokens: number; readonly rounds: number; readonly gpu: string };
 
-export async function main(options: string[], ort: typeof Ort, gpu: string): Promise<number> {
-  const option = (name: string): string | undefined => options.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
-  const sections = options.filter((given) => ["decode", "explore"].includes(given));
-  const named = options.filter((given) => !given.includes("=") && !sections.includes(given));
+export async function main(given: string[], ort: typeof Ort, gpu: string): Promise<number> {
+  const options = new Options(given, ["variants", "tokens", "rounds"]);
+  const sections = options.words.filter((word) => ["decode", "explore"].includes(word));
+  const named = options.words.filter((word) => !sections.includes(word));
   const families = named.length > 0 ? named : ["smollm2-135m-instruct"];
-  const amount: Amount = { tokens: Number(option("tokens") ?? 128), rounds: Number(option("rounds") ?? 5), gpu };
+  const amount: Amount = { tokens: options.number("tokens", 128), rounds: options.number("rounds", 5), gpu };
   const found = { speed: new Collected(), explore: new Collected() };
-  const from = await origin(`node scripts/bench/main.mjs speed-gpu ${options.join(" ")}`.trim(), gpu);
+  const from = await origin(`node scripts/bench/main.mjs speed-gpu ${given.join(" ")}`.trim(), gpu);
   const entries = (collected: Collected) => collected.entries.map((entry) => ({ ...entry, ...from }));
   const out = process.env.MAMBASCOPE_BENCH_OUT;
   // After each part, since the time on such a machine may end before the work does.
@@ -44,7 +45,7 @@ export async function main(options: string[], ort: typeof Ort, gpu: string): Pro
   };
   for (const name of families) {
     const family = openFamily(name);
-    for (const variant of option("variants")?.split(",") ?? ["teacher", "attn50", "attn0"]) {
+    for (const variant of options.list("variants") ?? ["teacher", "attn50", "attn0"]) {
       if (sections.length === 0 || sections.includes("decode")) await decoding(ort, family, variant, amount, found.speed);
       await write();
     }
