@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from hybrids import write_hybrids
 
-from mambascope_trainer.bundle import BundleWriter
+from mambascope_trainer.bundle import Bundle, BundleWriter
+from mambascope_trainer.bundle.manifest import Draft
 from mambascope_trainer.cli import main
+from mambascope_trainer.model.draft import draft_of, own_state
+from mambascope_trainer.model.load import load_variant
 
 
 def test_models_are_measured_and_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,6 +39,24 @@ def test_the_update_is_measured_at_each_width(tmp_path: Path) -> None:
     assert main(["speculate", *kernel, "--results", str(results)]) == 0
     entries = json.loads(results.read_text())["entries"]
     assert [(entry["of"]["K"], entry["peer"]["name"]) for entry in entries] == [(1, "single-step"), (16, "single-step")]
+
+
+def test_a_draft_on_features_is_a_draft_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    family, results = write_hybrids(tmp_path / "tiny"), tmp_path / "speculative.json"
+    bundle = Bundle.open(family)
+    draft = draft_of(load_variant(bundle, "teacher"), [0], 64, None, True, features=True)
+    own = {name: tensor.numpy() for name, tensor in own_state(draft).items()}
+    BundleWriter.open(family).add_draft("eagle", "Eagle", "attention", {}, Draft(1, 64, True), own)
+    models = ["--bundle", str(family), "--targets", "half", "--drafts", "eagle", "--k", "2", "--device", "cpu"]
+    small = ["--tokens", "6", "--limit", "2", "--shortlist", "0", "--results", str(results)]
+    assert main(["speculate", *models, *small]) == 0
+    assert json.loads(capsys.readouterr().out)["same"] == 2
+    assert main(["speculate", *models, *small, "--profile", "--repeats", "1"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kind"] for line in lines if line["variant"] == "eagle"] == ["open", "step"]
+    alone = ["--bundle", str(family), "--targets", "eagle", "--drafts", "eagle", "--k", "2", "--device", "cpu"]
+    assert main(["speculate", *alone, *small]) == 1
+    assert "features" in capsys.readouterr().out
 
 
 def test_passes_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

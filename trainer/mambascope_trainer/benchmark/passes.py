@@ -47,8 +47,9 @@ class Passes:
     def __init__(
         self, model: Llama, context: int, drafts: int, shortlist: Tensor | None = None, history: int = 256
     ) -> None:
-        self.model, self.context, self.drafts, self.shortlist = model, context, drafts, shortlist
+        self.model, self.context, self.drafts = model, context, drafts
         self.device = model.embed_tokens.weight.device
+        self.shortlist = None if shortlist is None else shortlist.to(self.device)
         self.dtype = model.embed_tokens.weight.dtype
         self.generator = torch.Generator().manual_seed(0)
         self.history = min(history, context - drafts - 2)
