@@ -142,7 +142,10 @@ class DraftConfig(Section):
         "draft's own hidden states of the pass before, as decoding does; 1: true features alone",
     )
     own_run: int = Field(
-        default=4, gt=0, description="features: the longest run of tokens that read the draft's own hidden states"
+        default=3,
+        gt=0,
+        description="features: the longest run of tokens that read the draft's own hidden states; a cycle of K drafts "
+        "has K - 1",
     )
     feature_loss: float = Field(
         default=0.0, ge=0, description="features: how much the distance of hidden states to the target's counts"
