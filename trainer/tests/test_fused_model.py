@@ -185,6 +185,26 @@ def test_passes_of_every_kind_equal_those_in_plain_pytorch(
         offset += count
 
 
+@torch.no_grad()
+def test_a_token_is_read_alike_however_many_are_read() -> None:
+    """Bit for bit: a verify pass after a replay, and plain passes over the same tokens."""
+    model = random_model(["attention", "mamba2"], {**DISCRETE, "norm": "rms"})
+    prompt, ids = (torch.arange(start, start + 4, device=DEVICE)[None] * 7 % 64 for start in (2, 6))
+    _, states = model.read(prompt)
+    position, one = torch.tensor([4], device=DEVICE), torch.tensor([1], device=DEVICE)
+    together, singly = FusedModel(model, 40, 2), FusedModel(model, 40, 1)
+    for fused in (together, singly):
+        fused.load(states)
+    rows = []
+    for t in range(3):
+        rows.append(singly.run(ids[:, t : t + 1], position, "plain", shift=t))
+        singly.moved_by(one)
+    together.run(ids[:, :2], position, "verify")
+    together.moved_by(one)  # the second is read again, after the replay of the first
+    found = together.run(ids[:, 1:3], position, "verify", shift=1)
+    assert torch.equal(found, torch.cat(rows[1:]))
+
+
 def by_fused(model: Llama, length: int, tokens: int, shortlist: Tensor | None = None, *_: Any, **__: Any) -> FusedModel:
     """As `open_model`, whatever the device."""
     return FusedModel(model, length, tokens, shortlist)

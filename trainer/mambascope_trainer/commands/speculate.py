@@ -153,7 +153,8 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
             decoder = decoders[subject]
             reason = plain.step.reason or decoder.cycle.reason
             more = {} if reason is None else {"graph": f"none: {reason}"}
-            own = {**of, "draft": subject.draft, "K": subject.k, **more}
+            passes = _path(decoder.target, options.overlap)
+            own = {**of, "passes": passes, "draft": subject.draft, "K": subject.k, **more}
             entries += _entries(found, own, decoder.target.memory())
     return entries
 
