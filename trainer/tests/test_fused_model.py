@@ -21,7 +21,7 @@ from mambascope_trainer.speculative.decide import decide_greedy
 from mambascope_trainer.speculative.decoder import PlainDecoder, Settings, SpeculativeDecoder
 from mambascope_trainer.speculative.fused_model import FusedModel, unfit
 from mambascope_trainer.speculative.fused_products import Best, Launch, Norm
-from mambascope_trainer.speculative.open_model import open_model
+from mambascope_trainer.speculative.open_model import checked, open_model
 from mambascope_trainer.speculative.static_model import StaticModel
 
 pytest.importorskip("triton", reason="needs Triton: pip install triton (it comes with PyTorch's CUDA builds)")
@@ -203,6 +203,19 @@ def test_a_token_is_read_alike_however_many_are_read() -> None:
     together.moved_by(one)  # the second is read again, after the replay of the first
     found = together.run(ids[:, 1:3], position, "verify", shift=1)
     assert torch.equal(found, torch.cat(rows[1:]))
+
+
+def test_kernels_that_give_something_else_are_not_used() -> None:
+    """In 16 bits; not bfloat16, whose products the interpreter does not know."""
+    model = random_model(["mamba2"], DISCRETE, features=True)
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2 and "conv1d" not in name:
+            parameter.data = parameter.data.half()
+    fused = FusedModel(model, 40, 2)
+    assert checked(fused) is fused
+    fused.rates = [-rate for rate in fused.rates]  # states that grow instead of fading
+    with pytest.raises(ValueError, match="away from those of plain PyTorch"):
+        checked(fused)
 
 
 def by_fused(model: Llama, length: int, tokens: int, shortlist: Tensor | None = None, *_: Any, **__: Any) -> FusedModel:

@@ -10,9 +10,11 @@ from torch import Tensor
 from ..mixers.triton_launch import triton_available
 from ..model.llama import Llama
 from .fused_model import FusedModel, unfit
-from .static_model import StaticModel
+from .static_model import Kind, StaticModel
 
 SequenceModel = StaticModel | FusedModel
+#: How far logits may lie from PyTorch's, over these: in bfloat16 a few hundredths do, of rounding.
+FURTHEST = 0.2
 
 
 def open_model(
@@ -29,7 +31,7 @@ def open_model(
     reason = unfit(model, tokens) if triton_available() else "Triton is not there, or turned off"
     if reason is None:
         try:
-            return _tried(FusedModel(model, length, tokens, shortlist, overlap))
+            return checked(FusedModel(model, length, tokens, shortlist, overlap))
         # Whatever a compiler of kernels raises on a GPU that it was not tried on.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
@@ -38,15 +40,22 @@ def open_model(
 
 
 @torch.no_grad()
-def _tried(fused: FusedModel) -> FusedModel:
-    """The model after a pass over zeros, which compiles its kernels."""
-    count = fused.tokens
+def checked(fused: FusedModel) -> FusedModel:
+    """The model, after passes that compile its kernels. Raises ValueError if plain PyTorch gives something else."""
+    model, count, width = fused.model, fused.tokens, fused.hidden.shape[1]
     features = None
-    if fused.model.features_proj is not None:
-        features = torch.zeros(1, count, fused.hidden.shape[1], dtype=fused.dtype, device=fused.device)
-    ids = torch.zeros(1, count, dtype=torch.long, device=fused.device)
+    if model.features_proj is not None:
+        features = torch.linspace(-1, 1, count * width, device=fused.device).to(fused.dtype).view(1, count, width)
+    ids = torch.arange(count, device=fused.device)[None]
     position = torch.zeros_like(ids[0, :1])
-    fused.choose(ids, position, "plain" if count == 1 else "verify", torch.zeros_like(ids[0]), features=features)
-    torch.cuda.synchronize(fused.device)
+    kind: Kind = "plain" if count == 1 else "verify"
+    plain = StaticModel(model, fused.length, count, fused.shortlist)
+    for shift in range(2):  # the second replays, or goes on from, the first's first token
+        found, expected = (x.run(ids, position, kind, shift, features=features) for x in (fused, plain))
+        deviation = float((found - expected).norm() / expected.norm())
+        if not deviation <= FURTHEST:  # nor if it is no number
+            raise ValueError(f"their results are {deviation:.2g} away from those of plain PyTorch")
+        for x in (fused, plain):
+            x.moved_by(position + 1)
     fused.reset()
     return fused
