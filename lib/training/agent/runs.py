@@ -44,25 +44,24 @@ def list_runs(call: Call, params: Params) -> object:
         names = sorted(name for name in os.listdir(base) if RUN_ID.match(name) and (only is None or name in only))
     except FileNotFoundError:
         names = []
-    runs: List[Dict[str, Any]] = []
+    folders = {name: os.path.join(base, name) for name in names}
+    folders = {name: folder for name, folder in folders.items() if os.path.isdir(folder) and not os.path.islink(folder)}
     launches: Dict[str, Dict[str, Any]] = {}
-    for name in names:
-        folder = os.path.join(base, name)
-        if os.path.islink(folder) or not os.path.isdir(folder):
-            continue
+    for name, folder in folders.items():
+        launch = read_json(os.path.join(folder, "launch.json"))
+        if launch is not None:
+            launches[name] = launch
+    # Before the files: a process that ends now has written its last status by the time that this is looked at, and is not taken for a killed one.
+    alive = liveness_of(launches)
+    runs: List[Dict[str, Any]] = []
+    for name, folder in folders.items():
         files = {}
         for watched in WATCHED:
             try:
                 files[watched] = described(os.stat(os.path.join(folder, watched)))
             except OSError:
                 continue
-        launch = read_json(os.path.join(folder, "launch.json")) if "launch.json" in files else None
-        if launch is not None:
-            launches[name] = launch
-        runs.append({"id": name, "files": files, "alive": None})
-    alive = liveness_of(launches)
-    for run in runs:
-        run["alive"] = alive.get(run["id"])
+        runs.append({"id": name, "files": files, "alive": alive.get(name)})
     return {"time": time.time(), "runs": runs}
 
 
