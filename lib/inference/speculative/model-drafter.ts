@@ -120,12 +120,16 @@ export class ModelDrafter implements Drafter {
     return { token: tokenOf(column), q: weights[column]!, distribution: shortlist?.spread(weights) ?? weights };
   }
 
-  /** Keeps those of the tentative tokens that turned out to be so. */
+  /**
+   * Keeps those of the tentative tokens that turned out to be so, but for the last token, which the next drafts begin from: where fewer drafts were
+   * verified than made, the draft may have read it already.
+   */
   private settle(tokens: readonly number[]): void {
     const { context, guessed, runner } = this;
     if (runner.tentative === 0) return;
+    const most = tokens.length - 1 - context.held.length;
     let right = 0;
-    while (right < guessed.length && guessed[right] === tokens[context.held.length + right]) right++;
+    while (right < Math.min(guessed.length, most) && guessed[right] === tokens[context.held.length + right]) right++;
     context.keep(guessed.splice(0).slice(0, right));
   }
 
