@@ -76,17 +76,18 @@ test("another site cannot start a fetch", async ({ request }) => {
 
 test("results are folded by file, opened, and found by words", async ({ page }) => {
   await page.goto("/models");
-  const quality = page.getByRole("region", { name: "quality", exact: true });
+  const results = page.getByRole("region", { name: "Results" });
+  const quality = results.getByRole("region", { name: "quality", exact: true });
   await expect(quality.getByText(/^\d+ measurements$/)).toBeVisible();
-  await expect(page.getByRole("rowheader")).toHaveCount(0);
+  await expect(results.getByRole("rowheader")).toHaveCount(0);
   await quality.getByRole("heading").click();
   await expect(quality.getByRole("rowheader").first()).toBeVisible();
 
   await page.getByLabel("Find in the results").fill("smollm2 attn50 ppl_ratio");
   await expect(quality.getByRole("rowheader").filter({ hasNotText: "quality.ppl_ratio" })).toHaveCount(0);
   await expect(quality.getByRole("row").filter({ hasText: "quality.ppl_ratio" }).first()).toContainText("attn50");
-  await expect(page.getByRole("region", { name: "training", exact: true }).getByRole("rowheader")).toHaveCount(0);
+  await expect(results.getByRole("region", { name: "training", exact: true }).getByRole("rowheader")).toHaveCount(0);
   await page.getByLabel("Find in the results").fill("nothing of this name");
-  await expect(page.getByText(/^0 of \d+$/).first()).toBeVisible();
-  await expect(page.getByRole("rowheader")).toHaveCount(0);
+  await expect(results.getByText(/^0 of \d+$/).first()).toBeVisible();
+  await expect(results.getByRole("rowheader")).toHaveCount(0);
 });
