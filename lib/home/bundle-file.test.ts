@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -39,6 +40,11 @@ async function get(query = "", init: RequestInit = {}): Promise<Response> {
   return respondWithFile(new Request(`http://localhost/bundles/demo/shard.safetensors${query}`, init), file);
 }
 
+function controlled(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
+
 const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
 
 describe("respondWithFile", () => {
@@ -61,6 +67,26 @@ describe("respondWithFile", () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it.skipIf(!existsSync("/proc/self/fd"))("holds no file open once all is read, or the receiver gone", async () => {
+    const held = async (): Promise<number> => {
+      const targets = await Promise.all((await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")));
+      return targets.filter((target) => target.endsWith("shard.safetensors")).length;
+    };
+    const { signal, abort } = controlled();
+    const reader = (await get("", { signal })).body!.getReader();
+    await reader.read();
+    expect(await held()).toBe(1);
+    abort();
+    await expect.poll(held).toBe(0);
+    // As many chunks as hold the file, and not the question for another one.
+    const whole = (await get()).body!.getReader();
+    for (let bytes = 0; bytes < content.length; ) bytes += (await whole.read()).value?.length ?? content.length;
+    await expect.poll(held).toBe(0);
+    const left = await get();
+    await left.body?.cancel();
+    await expect.poll(held).toBe(0);
   });
 
   it("answers 416, 304 and HEAD without a body", async () => {

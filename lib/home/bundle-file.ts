@@ -78,34 +78,35 @@ export async function respondWithFile(request: Request, file: LocatedFile): Prom
   if (wanted) headers.set("Content-Range", `bytes ${start}-${end}/${file.bytes}`);
   // The framework may send the body in chunks instead and leave this out; readers know the size from the manifest.
   headers.set("Content-Length", String(end - start + 1));
-  const body = request.method === "HEAD" ? null : streamFile(await open(/* turbopackIgnore: true */ file.path), start, end);
+  const body = request.method === "HEAD" ? null : streamFile(await open(/* turbopackIgnore: true */ file.path), start, end, request.signal);
   return new Response(body, { status: wanted ? 206 : 200, headers });
 }
 
 const chunkBytes = 256 * 1024;
 
-/** Bytes `start` to `end` (inclusive) as a stream that reads only as fast as the receiver takes, and closes the handle at its end. */
-function streamFile(handle: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
+/**
+ * Bytes `start` to `end` (inclusive) as a stream that reads only as fast as the receiver takes. The handle is closed with the last chunk, or when the
+ * receiver goes: nobody may ask for more then.
+ */
+function streamFile(handle: FileHandle, start: number, end: number, gone: AbortSignal): ReadableStream<Uint8Array> {
   let position = start;
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => (closing ??= handle.close());
+  const leave = (): void => void close().catch(() => undefined);
+  if (gone.aborted) leave();
+  gone.addEventListener("abort", leave, { once: true });
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      if (position > end) {
-        await handle.close();
-        controller.close();
-        return;
-      }
-      const { bytesRead, buffer } = await handle.read({
-        buffer: new Uint8Array(Math.min(chunkBytes, end - position + 1)),
-        position,
-      });
-      if (bytesRead === 0) {
-        await handle.close();
-        controller.error(new Error("The file became shorter while it was sent."));
-        return;
-      }
+      if (closing) throw new Error("The receiver is gone.");
+      const { bytesRead, buffer } = await handle.read({ buffer: new Uint8Array(Math.min(chunkBytes, end - position + 1)), position });
       position += bytesRead;
-      controller.enqueue(buffer.subarray(0, bytesRead));
+      if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
+      if (bytesRead > 0 && position <= end) return;
+      gone.removeEventListener("abort", leave);
+      await close();
+      if (position > end) controller.close();
+      else controller.error(new Error("The file became shorter while it was sent."));
     },
-    cancel: () => handle.close(),
+    cancel: close,
   });
 }
