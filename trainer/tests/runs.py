@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mambascope_trainer.model.llama import Llama
 from mambascope_trainer.run.config import RunConfig
 from mambascope_trainer.run.directory import RunDirectory
 from mambascope_trainer.run.loop import StopRequest, TrainingLoop
-from mambascope_trainer.run.train import build_stage
+from mambascope_trainer.run.train import build_stage, train
 from mambascope_trainer.stages.base import Stage
 
 STEPS = 14
@@ -97,6 +98,21 @@ def assert_same_state(found: dict[str, Tensor], expected: dict[str, Tensor]) -> 
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(found[name], value), name
+
+
+def assert_resumes(config: RunConfig, folder: Path) -> None:
+    """A run that goes on from its second checkpoint ends as one that was never stopped, metrics included."""
+    whole, part = folder / "whole", folder / "part"
+    train(config, whole, resume=False)
+    # As if the run had been killed after its second checkpoint: what came later is done again.
+    shutil.copytree(whole, part)
+    checkpoints = RunDirectory(part).checkpoints()
+    assert len(checkpoints) > 1
+    for path in checkpoints[1:]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    train(config, part, resume=True)
+    assert_same_state(final_state(part), final_state(whole))
+    assert metrics(part) == metrics(whole)
 
 
 def frozen_parameters(model: Llama) -> dict[str, Tensor]:

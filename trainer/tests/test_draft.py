@@ -11,7 +11,17 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from runs import STEPS, assert_same_state, final_state, metrics, parse, run_config, stage_after, write_data
+from runs import (
+    STEPS,
+    assert_resumes,
+    assert_same_state,
+    final_state,
+    metrics,
+    parse,
+    run_config,
+    stage_after,
+    write_data,
+)
 from samples import ARCHITECTURE, random_tensors, write_bundle
 from torch import nn
 
@@ -27,7 +37,6 @@ from mambascope_trainer.model.draft import spread_layers
 from mambascope_trainer.model.load import load_mixers, load_teacher, load_variant
 from mambascope_trainer.parity import check_variant
 from mambascope_trainer.run.config import ConfigError, read_config
-from mambascope_trainer.run.directory import RunDirectory
 from mambascope_trainer.run.train import build_stage, train
 from mambascope_trainer.stages.draft import DraftStage
 
@@ -85,17 +94,7 @@ def test_an_attention_draft_of_all_layers_is_the_teacher(models: Path, data: Pat
 
 
 def test_resuming_equals_never_stopping(models: Path, data: Path, tmp_path: Path) -> None:
-    config = parse(draft_config(models, data, "mamba2", loss={"alpha": 0.2}))
-    train(config, tmp_path / "whole", resume=False)
-    # As if the run had been killed after its second checkpoint: what came later is done again.
-    shutil.copytree(tmp_path / "whole", tmp_path / "part")
-    checkpoints = RunDirectory(tmp_path / "part").checkpoints()
-    assert len(checkpoints) > 1
-    for path in checkpoints[1:]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    train(config, tmp_path / "part", resume=True)
-    assert_same_state(final_state(tmp_path / "part"), final_state(tmp_path / "whole"))
-    assert metrics(tmp_path / "part") == metrics(tmp_path / "whole")
+    assert_resumes(parse(draft_config(models, data, "mamba2", loss={"alpha": 0.2})), tmp_path)
 
 
 def test_acceptance_is_the_overlap_of_the_two_distributions() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import assert_same_state, final_state, metrics, parse, run_config, stage_after, write_data
+from runs import assert_resumes, final_state, metrics, parse, run_config, stage_after, write_data
 from samples import ARCHITECTURE, MIXER, random_tensors, write_bundle
 from torch import Tensor
 
@@ -32,7 +32,6 @@ from mambascope_trainer.model.draft import draft_of, features_before
 from mambascope_trainer.model.llama import Llama
 from mambascope_trainer.model.load import load_alone, load_teacher, load_variant
 from mambascope_trainer.reference import Reference
-from mambascope_trainer.run.directory import RunDirectory
 from mambascope_trainer.run.optimiser import build_optimiser
 from mambascope_trainer.run.train import build_stage, train
 from mambascope_trainer.stages.draft import DraftStage
@@ -232,16 +231,7 @@ def test_the_projection_learns_as_slowly_as_features_are_long(models: Path, data
 
 
 def test_resuming_equals_never_stopping(models: Path, data: Path, tmp_path: Path) -> None:
-    config = parse(draft_config(models, data))
-    train(config, tmp_path / "whole", resume=False)
-    shutil.copytree(tmp_path / "whole", tmp_path / "part")
-    checkpoints = RunDirectory(tmp_path / "part").checkpoints()
-    assert len(checkpoints) > 1
-    for path in checkpoints[1:]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    train(config, tmp_path / "part", resume=True)
-    assert_same_state(final_state(tmp_path / "part"), final_state(tmp_path / "whole"))
-    assert metrics(tmp_path / "part") == metrics(tmp_path / "whole")
+    assert_resumes(parse(draft_config(models, data)), tmp_path)
 
 
 def confirmed(target: Llama, draft: Llama, ids: Tensor, places: int) -> list[tuple[int, int]]:

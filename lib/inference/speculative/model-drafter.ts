@@ -29,7 +29,8 @@ export class ModelDrafter implements Drafter {
   private random = new Random(0);
 
   private readonly shortlist: Shortlist | null;
-  private readonly features: FeatureSource | null;
+  /** Of unread tokens from a position on, if the runner is a feature draft's. */
+  private readonly features: ((position: number, count: number) => Float32Array) | undefined;
   readonly chain: Chain | null;
 
   constructor(
@@ -37,8 +38,8 @@ export class ModelDrafter implements Drafter {
     { tokens, chain = null, features }: ModelDrafterOptions = {},
   ) {
     if (runner.takesFeatures && !features) throw new Error("A feature draft needs its target.");
-    this.features = (runner.takesFeatures && features) || null;
-    this.context = new Context(runner, features && ((position, count) => targetFeatures(features, position, count)));
+    this.features = runner.takesFeatures && features ? (position, count) => targetFeatures(features, position, count) : undefined;
+    this.context = new Context(runner, this.features);
     this.shortlist = tokens ? new Shortlist(tokens) : null;
     this.chain = chain;
   }
@@ -61,7 +62,7 @@ export class ModelDrafter implements Drafter {
     const room = Math.min(count, runner.contextLength - tokens.length);
     if (room <= 0) return [];
     let news = await this.unread(tokens, room);
-    let features = this.featuresFor(context.held.length, news.length);
+    let features = this.features?.(context.held.length, news.length);
     const drafts: Draft[] = [];
     for (;;) {
       const logits = await context.readTentatively(news, { rows: "last", more: true, features });
@@ -78,7 +79,7 @@ export class ModelDrafter implements Drafter {
   async draftAndVerify(tokens: readonly number[], count: number, logits: boolean): Promise<ChainedCycle | null> {
     if (!this.chain || this.runner.contextLength - tokens.length < count) return null;
     const news = await this.unread(tokens, count);
-    const features = this.featuresFor(this.context.held.length, news.length);
+    const features = this.features?.(this.context.held.length, news.length);
     const cycle = await this.chain.cycle(news, features ?? null, count, logits);
     this.guessed = [...news, ...cycle.drafts.slice(0, -1)];
     return cycle;
@@ -101,10 +102,6 @@ export class ModelDrafter implements Drafter {
       news = news.slice(part.length);
     }
     return news;
-  }
-
-  private featuresFor(position: number, count: number): Float32Array | undefined {
-    return this.features ? targetFeatures(this.features, position, count) : undefined;
   }
 
   private choose(logits: Float32Array, tokens: readonly number[], sampling: DraftRequest["sampling"]): Draft {

@@ -96,9 +96,7 @@ class FusedModel:
     def _new_state(self, index: int) -> TwoSided | AttentionState:
         arch = self.model.arch
         if self.model.layer(index).active == "attention":
-            shape = (1, arch.num_key_value_heads, self.length, arch.head_dim)
-            keys = torch.zeros(shape, device=self.device, dtype=self.dtype)
-            return AttentionState(keys, torch.zeros_like(keys))
+            return AttentionState.zeros(arch, self.length, self.device, self.dtype)
         config, held = self.model.mamba(index).config, (2, self.tokens)
         h, g, n, p = config.num_heads, config.num_kv_heads, config.state_size, config.head_dim
         return TwoSided(
@@ -123,8 +121,7 @@ class FusedModel:
         self.side.zero_()
         for held, (first, second) in zip(self.states, states, strict=True):
             if isinstance(held, AttentionState):
-                held.keys[:, :, : first.shape[2]] = first
-                held.values[:, :, : second.shape[2]] = second
+                held.load(first, second)
             else:
                 held.window.zero_()
                 held.window[0, : first.shape[2]] = first[0].transpose(0, 1)

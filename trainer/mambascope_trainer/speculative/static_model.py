@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..bundle.manifest import Architecture
 from ..mixers.attention import Attention, rotate
 from ..mixers.mamba2 import Mamba2
 from ..model.llama import Layer, LayerState, Llama
@@ -49,6 +50,17 @@ class AttentionState:
     keys: Tensor
     values: Tensor
 
+    @staticmethod
+    def zeros(arch: Architecture, length: int, device: torch.device, dtype: torch.dtype) -> AttentionState:
+        """Room for `length` tokens."""
+        keys = torch.zeros(1, arch.num_key_value_heads, length, arch.head_dim, device=device, dtype=dtype)
+        return AttentionState(keys, torch.zeros_like(keys))
+
+    def load(self, keys: Tensor, values: Tensor) -> None:
+        """Take over those of an ordinary pass, (1, G, T, P)."""
+        self.keys[:, :, : keys.shape[2]] = keys
+        self.values[:, :, : values.shape[2]] = values
+
 
 class StaticModel:
     """`tokens`: how many a checkpoint can be behind; `length`: how many the context holds; `shortlist` (n,): the only
@@ -71,9 +83,7 @@ class StaticModel:
     def _new_state(self, index: int) -> MambaState | AttentionState:
         arch, layer = self.model.arch, self.model.layer(index)
         if layer.active == "attention":
-            shape = (1, arch.num_key_value_heads, self.length, arch.head_dim)
-            keys = torch.zeros(shape, device=self.device, dtype=self.dtype)
-            return AttentionState(keys, torch.zeros_like(keys))
+            return AttentionState.zeros(arch, self.length, self.device, self.dtype)
         config = self.model.mamba(index).config
         h, g, n, p = config.num_heads, config.num_kv_heads, config.state_size, config.head_dim
         wide = torch.promote_types(self.dtype, torch.float32)
@@ -89,8 +99,7 @@ class StaticModel:
         self.accepted.zero_()
         for held, (first, second) in zip(self.states, states, strict=True):
             if isinstance(held, AttentionState):
-                held.keys[:, :, : first.shape[2]] = first
-                held.values[:, :, : second.shape[2]] = second
+                held.load(first, second)
             else:
                 held.window.zero_()
                 held.window[:, : first.shape[2]] = first.transpose(1, 2)
