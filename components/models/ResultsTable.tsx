@@ -49,8 +49,11 @@ function FileTable({ name, results, words }: { name: string; results: Measured; 
   const shown = searching ? found.length > 0 : opened;
   return (
     <section aria-label={name} className="overflow-hidden rounded-xl border border-line bg-surface">
-      <details open={shown} onToggle={(event) => !searching && setOpened(event.currentTarget.open)}>
+      <details open={shown} className="group" onToggle={(event) => !searching && setOpened(event.currentTarget.open)}>
         <summary className="flex cursor-pointer flex-wrap items-baseline gap-x-4 gap-y-1 px-5 py-3">
+          <svg aria-hidden viewBox="0 0 16 16" className="-mr-2 size-3 self-center text-ink-3 transition-transform group-open:rotate-90" fill="none" stroke="currentColor" strokeWidth={1.6}>
+            <path d="m6 4 4 4-4 4" />
+          </svg>
           <h3 className="font-medium">{name}</h3>
           <span className="tabular text-xs text-ink-2">{searching ? `${found.length} of ${results.entries.length}` : `${results.entries.length} measurements`}</span>
           <span className="tabular text-2xs text-ink-3">
@@ -123,9 +126,9 @@ function describeMaking({ date, machine, commit, command }: ResultEntry): string
   return parts.filter((part) => part).join(", ") || undefined;
 }
 
-/** Names speak for themselves; numbers and flags get their key. */
+/** Names speak for themselves; numbers, also those told as text, and flags get their key. */
 function describe(of: ResultEntry["of"]): string {
   return Object.entries(of)
-    .map(([key, value]) => (typeof value === "string" ? value : `${key.replaceAll("_", " ")} ${value}`))
+    .map(([key, value]) => (typeof value === "string" && Number.isNaN(Number(value)) ? value : `${key.replaceAll("_", " ")} ${value}`))
     .join(", ");
 }
