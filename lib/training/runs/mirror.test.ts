@@ -84,6 +84,30 @@ describe("a file that grows", () => {
     expect(readFileSync(path.join(home, "mirror", "run", "metrics.jsonl")).equals(bytes)).toBe(true);
   });
 
+  it("stays readable when it was read on after the node listed it", async () => {
+    writeFileSync(at("log.txt"), "one\n");
+    await list();
+    appendFileSync(at("log.txt"), "two\n");
+    expect(await textOf("log.txt")).toBe("one\ntwo\n");
+    // As a reader does that has all of it.
+    expect(await textOf("log.txt", 8)).toBe("");
+    node.away = true;
+    expect(await textOf("log.txt", 8)).toBe("");
+    mirror = open();
+    expect(await textOf("log.txt")).toBe("one\ntwo\n");
+  });
+
+  it("is copied anew when it shrank after it was read", async () => {
+    writeFileSync(at("log.txt"), "one\ntwo\n");
+    await list();
+    expect(await textOf("log.txt")).toBe("one\ntwo\n");
+    writeFileSync(at("log.txt"), "six\n");
+    await list();
+    expect(await textOf("log.txt")).toBe("six\n");
+    node.away = true;
+    expect(await textOf("log.txt")).toBe("six\n");
+  });
+
   it("reads as the node's own, whatever happens to it and to the link", async () => {
     const action = fc.oneof(
       { arbitrary: fc.record({ do: fc.constant("append" as const), text: fc.string({ minLength: 1, maxLength: 200 }) }), weight: 4 },

@@ -181,15 +181,17 @@ export class MirroredRunFiles implements RunFiles {
 
   /** Whether a copy is the beginning of the file that the node has now: inodes are used again, so its end is compared. */
   async #isBeginning(run: string, name: RunFileName, copied: FileStat, current: FileStat): Promise<boolean> {
-    if (copied.inode !== current.inode || copied.size > current.size) return false;
-    if (copied.mtime === current.mtime || copied.size === 0) return true;
+    if (copied.inode !== current.inode) return false;
+    // A list that is older than the copy says less than it has: the node is asked.
+    const covered = copied.size <= current.size;
+    if (copied.size === 0 || (covered && copied.mtime === current.mtime)) return true;
     const overlap = Math.min(OVERLAP, copied.size);
     const part = await this.node.read(run, name, copied.size - overlap, overlap).catch(() => null);
     // What the node cannot tell now, it tells when it is back.
     if (!part) return true;
     const tail = await this.#copy(run, name, copied.size - overlap, overlap);
     if (part.stat.inode !== copied.inode || Buffer.compare(tail, part.bytes) !== 0) return false;
-    await this.#note(run, name, { ...copied, mtime: current.mtime });
+    if (covered) await this.#note(run, name, { ...copied, mtime: current.mtime });
     return true;
   }
 }

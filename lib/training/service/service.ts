@@ -42,6 +42,8 @@ export class TrainingService {
   readonly configs: Configs;
   private readonly finished: Finished;
   private readonly opened = new OpenedRuns();
+  /** What is being done about news of runs. */
+  private readonly working = new Set<Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor({ home, project, db, links, intervals }: ServiceParts) {
@@ -52,7 +54,7 @@ export class TrainingService {
     };
     const sources = new Sources(this.core);
     const changed = (node: string, id: string) => this.tell(node, id);
-    this.follow = new Follow(this.core, sources, this.opened, { record: (record, before) => void this.recorded(record, before), reachable: (node) => void this.reachable(node) }, intervals);
+    this.follow = new Follow(this.core, sources, this.opened, { record: (record, before) => this.work(this.recorded(record, before)), reachable: (node) => this.work(this.reachable(node)) }, intervals);
     this.nodes = new Nodes(this.core, (node) => this.follow.activeOf(node), (node) => void this.follow.renew(node), (node) => void this.follow.drop(node).then(() => sources.remove(node)));
     this.launches = new Launches(this.core, this.nodes, changed);
     this.exports = new Exports(this.core, this.nodes, changed);
@@ -79,6 +81,14 @@ export class TrainingService {
     this.nodes.close();
     await this.follow.close();
     this.core.links.closeAll();
+    // The database may be closed after this.
+    while (this.working.size > 0) await Promise.all(this.working);
+  }
+
+  /** Keeps work that nobody waits for, and that does not reject, until it is done. */
+  private work(doing: Promise<void>): void {
+    this.working.add(doing);
+    void doing.then(() => this.working.delete(doing));
   }
 
   private linkChanged(node: string): void {
