@@ -209,6 +209,32 @@ def test_the_target_may_be_a_hybrid(models: Path, data: Path, tmp_path: Path) ->
     built({**config, "draft": {"from_layers": [0, 1]}, "mixer": {**mixer, "start_from": [mixer["start_from"], "init"]}})
 
 
+def test_a_draft_starts_from_another(models: Path, data: Path, tmp_path: Path) -> None:
+    home = tmp_path / "models"
+    shutil.copytree(models / "tiny", home / "tiny")
+    config = draft_config(home, data, "mamba2")
+    train(parse(config), tmp_path / "run", resume=False)
+    to = ["--out", str(home / "tiny"), "--set", "draft2", "--codec", "f32"]
+    assert main(["export", "--run", str(tmp_path / "run"), *to]) == 0
+    first = final_state(tmp_path / "run")
+    assert_same_state(built({**config, "draft": {"start_from": "draft2"}}).state_dict(), first)
+    # What it has not, a draft on features has as if it were new.
+    reading = built({**config, "draft": {"start_from": "draft2", "features": True}}).state_dict()
+    assert not reading.pop("model.features_proj.weight").any()
+    assert_same_state(reading, first)
+    for change, message in (
+        ({"draft": {"start_from": "teacher"}}, "teacher is no draft"),
+        ({"draft": {"start_from": "draft2", "layers": 3}}, "draft2 is 2 layers .* this draft 3 layers"),
+        ({"draft": {"start_from": "draft2", "intermediate_size": 32}}, "MLPs of"),
+        ({"draft": {"start_from": "draft2"}, "mixer": {}}, "norm_groups=4.* this draft .*norm_groups=1"),
+        ({"draft": {"start_from": "draft2", "mixer": "attention"}, "mixer": {}}, "this draft 2 layers of attention"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            built({**config, **change})
+    with pytest.raises(MambascopeError, match="no variant 'draft3'"):
+        built({**config, "draft": {"start_from": "draft3"}})
+
+
 def test_configs_that_cannot_be_trained_are_refused(models: Path, data: Path, tmp_path: Path) -> None:
     config = draft_config(models, data, "mamba2")
     for change, message in (

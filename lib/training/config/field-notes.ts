@@ -68,6 +68,7 @@ export const fieldNotes: Record<string, Note> = {
   "draft.mixer": { section: "method", label: "Mixer of the draft", matters: of("draft") },
   "draft.intermediate_size": { section: "method", label: "MLP width of the draft", unit: "channels", advanced: true, matters: of("draft") },
   "draft.from_layers": { section: "method", label: "Teacher's layers to start from", advanced: true, matters: of("draft") },
+  "draft.start_from": { section: "method", label: "Draft to start from", advanced: true, matters: of("draft") },
   "draft.target": { section: "method", label: "Variant to guess for", matters: of("draft") },
   "draft.features": { section: "method", label: "Reads the target's hidden states", matters: of("draft") },
   "draft.passes": { section: "method", label: "Passes a step", advanced: true, matters: onFeatures },

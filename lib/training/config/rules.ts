@@ -19,6 +19,8 @@ export function brokenRules(c: RunConfig): Broken[] {
     [c.method === "draft" && c.layers.length > 0, "layers", "a draft has none of the teacher's layers; see draft.from_layers"],
     [c.draft !== null && c.draft.features && c.sample_every > 0, "sample_every", "a draft on features writes no text without its target; leave it out"],
     [c.draft !== null && !c.draft.features && c.draft.feature_loss > 0, "draft.feature_loss", "only a draft on features (draft.features) has it"],
+    [c.draft !== null && c.draft.start_from !== null && c.draft.from_layers !== null, "draft.start_from", "a draft starts from another or from layers of the teacher's, not from both"],
+    [c.draft !== null && c.draft.start_from !== null && c.mixer.start_from !== null, "mixer.start_from", "a draft that starts from another (draft.start_from) takes its mixers too"],
     [c.method === "dpo" && typeof c.data.train !== "string", "data.train", "dpo reads one file of preference pairs"],
     [c.pattern !== "fixed" && c.method !== "distill", "pattern", "only distill has patterns that change"],
     [(c.pattern === "mixture") !== c.mixture.length > 0, "mixture", 'pattern "mixture" needs a list of patterns, and only it has one'],

@@ -30,6 +30,7 @@ export type RunConfig = {
     mixer: "mamba2" | "attention";
     intermediate_size: number | null;
     from_layers: number[] | null;
+    start_from: string | null;
     target: string;
     features: boolean;
     passes: number;

@@ -131,6 +131,9 @@ class DraftConfig(Section):
     from_layers: list[Annotated[int, Field(ge=0)]] | None = Field(
         default=None, description="Teacher's layers that its layers start from; none: spread from the first to the last"
     )
+    start_from: str | None = Field(
+        default=None, description="A draft of the family, of the same shape, that it starts from instead of the teacher"
+    )
     target: str = Field(default="teacher", description="The variant whose tokens it is to guess")
     features: bool = Field(
         default=False, description="It also reads the target's hidden states (EAGLE), and runs beside that target alone"

@@ -32,6 +32,14 @@ def rules(c: RunConfig) -> list[tuple[bool, str]]:
             "draft.feature_loss: only a draft on features (draft.features) has it",
         ),
         (
+            c.draft is not None and c.draft.start_from is not None and c.draft.from_layers is not None,
+            "draft.start_from: a draft starts from another or from layers of the teacher's, not from both",
+        ),
+        (
+            c.draft is not None and c.draft.start_from is not None and c.mixer.start_from is not None,
+            "mixer.start_from: a draft that starts from another (draft.start_from) takes its mixers too",
+        ),
+        (
             c.method == "draft" and bool(c.layers),
             "layers: a draft has none of the teacher's layers; see draft.from_layers",
         ),

@@ -23,7 +23,7 @@ from ..mixers.quantise import straight_through
 from ..model.config import Mamba2Config
 from ..model.draft import draft_of, features_before, load_own_state, own_modules, own_state, spread_layers
 from ..model.llama import Llama
-from ..model.load import load_alone, load_teacher
+from ..model.load import load_alone, load_teacher, load_variant
 from ..run.config import DraftConfig, RunConfig
 from .base import Stage, mean_measures
 from .hybrid import projection_segments
@@ -118,6 +118,8 @@ def build_draft(bundle: Bundle, config: RunConfig) -> tuple[Llama, Llama]:
     """
     teacher = load_teacher(bundle)
     draft = new_draft(teacher, config)
+    if config.draft is not None and config.draft.start_from is not None:
+        _start_from(draft, bundle, config.draft.start_from)
     target = teacher
     name = (config.draft or DraftConfig()).target
     if name != "teacher":
@@ -175,6 +177,25 @@ def _start_mixers(draft: Llama, layers: list[int], config: RunConfig) -> None:
             prefix = f"model.layers.{layer}.mamba."
             own = {k.removeprefix(prefix): v for k, v in found[layer].state.items() if k.startswith(prefix)}
             draft.mamba(index).load_state_dict(own)
+
+
+def _start_from(draft: Llama, bundle: Bundle, name: str) -> None:
+    """A draft's weights, but for a projection of features that it has not. Raises ValueError where it does not fit."""
+    field = "draft.start_from"
+    if bundle.manifest.draft(bundle.variant(name).layers) is None:
+        raise ValueError(f"{field}: {name} is no draft")
+    source = load_variant(bundle, name)
+    if source.features_proj is not None and draft.features_proj is None:
+        raise ValueError(f"{field}: {name} reads features; set draft.features")
+    if _shape(source) != _shape(draft):
+        raise ValueError(f"{field}: {name} is {_shape(source)}, this draft {_shape(draft)}")
+    load_own_state(draft, {**own_state(draft), **own_state(source)})
+
+
+def _shape(draft: Llama) -> str:
+    """What two drafts must have in common to hold each other's weights, as an error can say it."""
+    mixers = [draft.pattern[0], *(f"({draft.mamba(0).config})" for name in draft.pattern[:1] if name == "mamba2")]
+    return f"{len(draft.layers)} layers of {' '.join(mixers)}, MLPs of {draft.arch.intermediate_size} channels"
 
 
 def source_layers(shape: DraftConfig, count: int) -> list[int]:

@@ -52,7 +52,7 @@ const changes: fc.Arbitrary<Change>[] = [
   change("full_probability", fc.constantFrom(0, 0.3, 1, 1.2, -0.1)),
   change("random_share", fc.constantFrom(0, 0.3, 0.999, 1)),
   change("mixture", fc.array(fc.record({ name: fc.constantFrom("a", "b", "-c", ""), layers: fc.array(fc.integer({ min: 0, max: 8 }), { maxLength: 3 }), share: fc.constantFrom(1, 0.5, 0) }), { maxLength: 3 })),
-  change("draft", fc.constantFrom(null, {}, { layers: 3 }, { layers: 0 }, { from_layers: [0, 7] }, { mixer: "mamba" }, { features: true }, { feature_loss: 0.1 }, { features: true, passes: 0 })),
+  change("draft", fc.constantFrom(null, {}, { layers: 3 }, { layers: 0 }, { from_layers: [0, 7] }, { mixer: "mamba" }, { features: true }, { feature_loss: 0.1 }, { features: true, passes: 0 }, { start_from: "draft2" }, { start_from: "draft2", layers: 2, from_layers: [0, 1] })),
   change("architecture", fc.constantFrom(null, {}, { hidden_size: 4 })),
   change("optimiser.batch", fc.integer({ min: 0, max: 12 })),
   change("optimiser.accumulate", fc.integer({ min: 0, max: 5 })),
