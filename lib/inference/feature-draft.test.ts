@@ -215,5 +215,7 @@ it("is not loaded alone", async () => {
     await expect(loading).rejects.toThrow(UnsupportedError);
     await expect(loading).rejects.toMatchObject({ message: expect.stringContaining("cannot run alone") as string, action: expect.stringContaining("Speculate") as string });
   }
+  // Refused before anything is downloaded.
+  expect(new Set(server.requests.map((request) => request.name))).toEqual(new Set(["manifest.json"]));
   await server.stop();
 });

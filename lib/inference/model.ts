@@ -165,12 +165,11 @@ export async function loadModel(request: LoadRequest, hooks: LoadHooks): Promise
   const started = performance.now();
   const { provider, reason, precision } = chooseProvider(request, hooks.providers);
   progress("manifest", "Reading the manifest");
-  const bundle = await openBundle(request, hooks);
+  const bundle = await openBundle(request, hooks, (layers, { mixer_sets: sets }) => {
+    if (needsFeatures(layers, sets)) throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot run alone.", "Choose it as a draft on the Speculate page.");
+  });
   const { manifest, config } = bundle;
   const { architecture } = config;
-  if (needsFeatures(config, manifest.mixer_sets)) {
-    throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot run alone.", "Choose it as a draft on the Speculate page.");
-  }
   const limit = architecture.max_position_embeddings;
   const contextLength = Math.min(request.contextLength ?? limit, limit);
   const files = await bundle.tokenizer();

@@ -7,7 +7,7 @@ import type { GraphPlan, Initialiser } from "@/lib/onnx/plan";
 import { buildUnrolled } from "@/lib/onnx/unroll";
 import { requiredTensors } from "@/lib/hybrid/tensors";
 import { openWeightCache } from "@/lib/weights/cache";
-import { fetchManifest, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
+import { fetchManifest, type HybridCheck, type LoadedBundle, loadBundleFiles } from "@/lib/weights/loader";
 import { BadInputError } from "./errors";
 import { lazyFiles } from "./external-files";
 import type { LoadHooks } from "./model";
@@ -23,8 +23,11 @@ export type BundleRequest = {
   readonly pattern?: string | undefined;
 };
 
-/** Makes a hybrid's files local. Throws WeightError, HybridConfigError, BadInputError or the signal's reason. */
-export async function openBundle(request: BundleRequest, { signal, onProgress }: Pick<LoadHooks, "signal" | "onProgress">): Promise<LoadedBundle> {
+/**
+ * Makes a hybrid's files local. Throws WeightError, HybridConfigError, BadInputError, the signal's reason, or what `check` throws before
+ * anything but the manifest is fetched.
+ */
+export async function openBundle(request: BundleRequest, { signal, onProgress }: Pick<LoadHooks, "signal" | "onProgress">, check?: HybridCheck): Promise<LoadedBundle> {
   let layers: string | readonly string[];
   if (request.pattern !== undefined) {
     const { architecture, mixer_sets: sets } = await fetchManifest(request.manifestUrl, signal);
@@ -34,6 +37,7 @@ export async function openBundle(request: BundleRequest, { signal, onProgress }:
   else throw new BadInputError("Neither a variant nor a pattern was given.");
   return loadBundleFiles(request.manifestUrl, layers, {
     cache: await openWeightCache(),
+    check,
     ...(signal ? { signal } : {}),
     onProgress: ({ loaded, total, cached }) =>
       onProgress?.({ phase: "download", message: cached >= loaded ? "Reading from the cache" : "Downloading", done: loaded, total, unit: "bytes" }),

@@ -14,10 +14,14 @@ import type { StoredFile } from "./store";
 
 export type { LoadProgress } from "./progress";
 
+export type HybridCheck = (config: HybridConfig, manifest: Manifest) => void;
+
 export interface LoadOptions {
   readonly cache: WeightCache;
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
+  /** Throws if this hybrid is not to be loaded; asked before any of its files is fetched. */
+  readonly check?: HybridCheck | undefined;
   /** Retries, stalls and backoff; see FetchOptions. */
   readonly fetching?: Pick<FetchOptions, "retries" | "stallMs" | "backoffMs">;
 }
@@ -58,6 +62,7 @@ const PARALLEL = 3;
 export async function loadBundleFiles(manifestUrl: string, variant: string | readonly string[], options: LoadOptions): Promise<LoadedBundle> {
   const manifest = await fetchManifest(manifestUrl, options.signal);
   const config = typeof variant === "string" ? hybridConfigOf(manifest, variant) : customConfig(manifest, variant);
+  options.check?.(config, manifest);
   const weights = filesOf(manifest, config);
   const tokenizer = tokenizerFiles(manifest);
   const wanted = [...new Map([tokenizer.tokenizer, tokenizer.config, ...weights].map((file) => [file.name, file])).values()];

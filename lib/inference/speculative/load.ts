@@ -119,11 +119,10 @@ export async function loadSpeculative(request: SpeculativeLoadRequest, given: Sp
   const hooks = { ...given, runtimes: sharedRuntimes(given.runtimes) };
   const { provider, reason, precision } = chooseProvider({ provider: request.provider, precision: "auto" }, hooks.providers);
   hooks.onProgress?.({ phase: "manifest", message: "Reading the manifest", done: 0, total: 0, unit: "steps" });
-  const bundle = await openBundle({ ...request, manifestUrl: hooks.manifestUrl(request.family) }, hooks);
+  const bundle = await openBundle({ ...request, manifestUrl: hooks.manifestUrl(request.family) }, hooks, (layers, { mixer_sets: sets }) => {
+    if (needsFeatures(layers, sets)) throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot be the target.", "Choose another target, and this as its draft.");
+  });
   const { manifest, config } = bundle;
-  if (needsFeatures(config, manifest.mixer_sets)) {
-    throw new UnsupportedError("This draft reads the hidden states of the model that it drafts for, and cannot be the target.", "Choose another target, and this as its draft.");
-  }
   const { architecture } = config;
   const contextLength = Math.min(request.contextLength ?? CONTEXT, architecture.max_position_embeddings);
   const tokenizer = await tokenizerOf(bundle);
@@ -207,11 +206,12 @@ async function draftBundle(
   hooks: SpeculativeHooks,
 ): Promise<{ bundle: LoadedBundle; config: HybridConfig }> {
   const family = choice.family ?? target.manifest.family;
-  const bundle = await openBundle({ variant: choice.variant, pattern: choice.pattern, manifestUrl: hooks.manifestUrl(family) }, hooks);
-  if (family !== target.manifest.family) {
-    if (needsFeatures(bundle.config, bundle.manifest.mixer_sets)) {
-      throw new UnsupportedError(`This draft of "${bundle.manifest.title}" reads the hidden states of that family's models.`, `Choose a target of "${bundle.manifest.title}", or a draft without features.`);
+  const bundle = await openBundle({ variant: choice.variant, pattern: choice.pattern, manifestUrl: hooks.manifestUrl(family) }, hooks, (layers, { title, mixer_sets: sets }) => {
+    if (family !== target.manifest.family && needsFeatures(layers, sets)) {
+      throw new UnsupportedError(`This draft of "${title}" reads the hidden states of that family's models.`, `Choose a target of "${title}", or a draft without features.`);
     }
+  });
+  if (family !== target.manifest.family) {
     const probe = "The quick brown fox: 12 + 34 = 46, naïve café, 你好!\n\tfor i in range(3):";
     const same = bundle.config.architecture.vocab_size === target.config.architecture.vocab_size && String((await tokenizerOf(bundle)).encode(probe)) === String(tokenizer.encode(probe));
     if (!same) throw new UnsupportedError(`"${bundle.manifest.title}" has another tokenizer than "${target.manifest.title}".`, "Choose a draft with the target's tokenizer.");
