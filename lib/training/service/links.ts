@@ -6,6 +6,7 @@ import { NodeLink, type LinkOptions, type LinkState } from "../hosts/link";
 
 export class Links {
   private readonly links = new Map<string, NodeLink>();
+  private closed = false;
 
   /**
    * addressOf: throws if the node is not known.
@@ -36,6 +37,7 @@ export class Links {
 
   /** The connection, made if there is none. Rejects with NodeError. */
   async get(node: string, signal?: AbortSignal): Promise<AgentConnection> {
+    if (this.closed) throw new NodeError("cancelled", "The server is being stopped.", "Start it again.");
     return this.of(node).get(signal);
   }
 
@@ -53,7 +55,9 @@ export class Links {
     link?.close();
   }
 
+  /** For good: whoever asks for a connection later gets none. */
   closeAll(): void {
+    this.closed = true;
     for (const node of [...this.links.keys()]) this.drop(node);
   }
 }
