@@ -71,11 +71,17 @@ test("without a draft in the address, the family's own decodes; every draft that
   const draft = page.getByLabel("Draft", { exact: true });
   await expect(page.getByLabel("Target", { exact: true })).toHaveValue("attn50");
   await expect(draft).toHaveValue("draft2");
-  await expect(draft.getByRole("option", { name: "Draft: 2 attention layers" })).toHaveAttribute("value", "draft2-attention");
+  await expect(draft.getByRole("option", { name: "Draft: 2 attention layers", exact: true })).toHaveAttribute("value", "draft2-attention");
   await run(page);
   await expect(summary(page)).toContainText("token for token");
   expect((await tags(page)).accepted).toBeGreaterThan(5);
   await keepScreenshot(page, info, "speculate-draft");
+  await draft.selectOption({ label: "Draft: 2 Mamba-2 layers, and prompt lookup" });
+  await page.getByRole("button", { name: "Change the draft" }).click();
+  await expect(model(page)).toHaveAttribute("data-status", "ready", { timeout: 60_000 });
+  await run(page);
+  await expect(summary(page)).toContainText("token for token");
+  await expect(page).toHaveURL(/draft=draft2%2Blookup/);
   await page.goto("/speculate?family=smollm2-135m-instruct&provider=wasm");
   await expect(draft).toHaveValue("draft2");
   for (const name of ["draft2", "draft2-attention"]) await expect(draft.locator(`option[value="${name}"]`)).toHaveCount(1);

@@ -20,12 +20,13 @@ export { MAX_DRAFTED } from "@/lib/inference/speculative/types";
 
 const id = z.number().int().nonnegative();
 const shortlist = z.number().int().nonnegative().optional();
+const lookup = z.boolean().optional();
 
 export const draftChoiceSchema = z.discriminatedUnion("kind", [
   z
-    .object({ kind: z.literal("model"), family: z.string().min(1).optional(), variant: z.string().min(1).optional(), pattern: z.string().min(1).optional(), shortlist })
+    .object({ kind: z.literal("model"), family: z.string().min(1).optional(), variant: z.string().min(1).optional(), pattern: z.string().min(1).optional(), shortlist, lookup })
     .refine((value) => (value.variant === undefined) !== (value.pattern === undefined), "give a variant or a pattern, not both"),
-  z.object({ kind: z.literal("layers"), count: z.number().int().positive(), shortlist }),
+  z.object({ kind: z.literal("layers"), count: z.number().int().positive(), shortlist, lookup }),
   z.object({ kind: z.literal("lookup"), longest: z.number().int().min(1).max(16).optional(), shortest: z.number().int().min(1).max(16).optional() }),
 ]);
 

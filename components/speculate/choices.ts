@@ -36,7 +36,11 @@ export function draftOptions(family: ListedFamily, target: string): Option<strin
   const counts = layers > 1 ? [...new Set(shares)].filter((count) => count < layers) : [];
   const models = (draft: boolean) => family.variants.filter((variant) => variant.draft === draft && variant.name !== target);
   return [
-    ...models(true).map(({ name, title, ready }) => ({ value: name, label: ready ? title : `${title} (files missing)`, disabled: !ready })),
+    ...models(true).flatMap(({ name, title, ready }) => {
+      const label = (value: string): string => (ready ? value : `${value} (files missing)`);
+      const withLookup = formatDraft({ kind: "model", variant: name, lookup: true });
+      return [{ value: name, label: label(title), disabled: !ready }, { value: withLookup, label: label(`${title}, and prompt lookup`), disabled: !ready }];
+    }),
     { value: "lookup", label: "Prompt lookup (n-gram)" },
     ...counts.map((count) => ({ value: formatDraft({ kind: "layers", count }), label: `The target's first ${count === 1 ? "layer" : `${count} layers`}` })),
     ...models(false).map(({ name, title, ready }) => ({ value: name, label: `${title}, whole`, disabled: !ready })),

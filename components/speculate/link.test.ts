@@ -3,9 +3,10 @@ import { describe, expect, it } from "vitest";
 import { decodeView, encodeView, formatDraft, parseDraft, tabs, type View } from "./link";
 
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/).filter((text) => text !== "lookup" && !text.startsWith("first-"));
+const lookup = fc.constantFrom({}, { lookup: true });
 const draft = fc.oneof(
-  name.map((variant) => ({ kind: "model" as const, variant })),
-  fc.integer({ min: 1, max: 60 }).map((count) => ({ kind: "layers" as const, count })),
+  fc.tuple(name, lookup).map(([variant, also]) => ({ kind: "model" as const, variant, ...also })),
+  fc.tuple(fc.integer({ min: 1, max: 60 }), lookup).map(([count, also]) => ({ kind: "layers" as const, count, ...also })),
   fc.constant({ kind: "lookup" as const }),
 );
 const view: fc.Arbitrary<View> = fc.record(

@@ -24,13 +24,16 @@ export type View = {
   prompt?: string;
 };
 
-/** A draft in the address: a variant's name, `first-4` (the target's first layers) or `lookup`. */
+/** Ends the name of a draft that copies where it can. */
+const WITH_LOOKUP = "+lookup";
+
+/** A draft in the address: a variant's name or `first-4` (the target's first layers), perhaps with `+lookup`; or `lookup` alone. */
 export function formatDraft(draft: DraftChoice): string {
   switch (draft.kind) {
     case "model":
-      return draft.variant ?? "";
+      return `${draft.variant ?? ""}${draft.lookup ? WITH_LOOKUP : ""}`;
     case "layers":
-      return `first-${draft.count}`;
+      return `first-${draft.count}${draft.lookup ? WITH_LOOKUP : ""}`;
     case "lookup":
       return "lookup";
   }
@@ -39,6 +42,10 @@ export function formatDraft(draft: DraftChoice): string {
 /** The draft that a text of `formatDraft` names; null if it names none. */
 export function parseDraft(text: string): DraftChoice | null {
   if (text === "lookup") return { kind: "lookup" };
+  if (text.endsWith(WITH_LOOKUP)) {
+    const model = parseDraft(text.slice(0, -WITH_LOOKUP.length));
+    return model && model.kind !== "lookup" && !model.lookup ? { ...model, lookup: true } : null;
+  }
   const count = /^first-([1-9]\d{0,2})$/.exec(text)?.[1];
   if (count !== undefined) return { kind: "layers", count: Number(count) };
   return nameSchema.safeParse(text).success ? { kind: "model", variant: text } : null;
@@ -88,7 +95,7 @@ export function decodeView(query: URLSearchParams): { view: View; problems: stri
   read("family", by(nameSchema), (family) => (view.family = family), "the name of a family");
   read("target", by(nameSchema), (target) => (view.target = target), "the name of a variant");
   read("pattern", patternOf, (pattern) => (view.pattern = pattern), "a layer pattern");
-  read("draft", parseDraft, (draft) => (view.draft = draft), 'a draft: a variant\'s name, "lookup" or "first-<layers>"');
+  read("draft", parseDraft, (draft) => (view.draft = draft), 'a draft: "lookup", or a variant\'s name or "first-<layers>", perhaps with "+lookup"');
   read("k", (text) => (text === "adaptive" ? "adaptive" : by(between(1, MAX_DRAFTED).int())(text)), (k) => (view.k = k), `a number from 1 to ${MAX_DRAFTED} or "adaptive"`);
   read("temperature", by(between(0, 2)), (temperature) => (view.temperature = temperature), "a temperature from 0 to 2");
   read("tokens", by(between(1, 4096).int()), (tokens) => (view.tokens = tokens), "a number of tokens from 1 to 4096");

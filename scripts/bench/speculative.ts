@@ -37,6 +37,7 @@ const targets: readonly Target[] = [
     variants: RATIOS,
     drafts: {
       draft2: { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST },
+      "draft2+lookup": { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST, lookup: true },
       eagle1: { kind: "model", variant: "eagle1", shortlist: DEFAULT_SHORTLIST },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: DEFAULT_SHORTLIST },
       lookup: { kind: "lookup" },

@@ -3,6 +3,7 @@ import type { Draft } from "./acceptance";
 import { Chances } from "./chances";
 import { Confidences } from "./confidences";
 import type { Costs } from "./costs";
+import { surenessOf } from "./lookup";
 import { CHAINED_LENGTHS, type CycleReport, type DraftLength } from "./length";
 import { type Likely, Plan } from "./plan";
 import { type CycleTimings, MAX_DRAFTED } from "./types";
@@ -19,7 +20,10 @@ const MEMORY = 0.05;
  * Both are told by the same two: `Costs`, and the `Chances` that a draft of this probability is accepted.
  */
 export class AdaptiveLength implements DraftLength {
+  readonly most = MAX_DRAFTED;
   private readonly chances = new Chances();
+  /** Of copied drafts, whose probability a match tells. */
+  private readonly copies = new Chances();
   /** Of first drafts and of later ones. */
   private readonly confidences = [new Confidences(), new Confidences()] as const;
   private plan: Plan | null = null;
@@ -48,13 +52,13 @@ export class AdaptiveLength implements DraftLength {
     return (this.plan?.gain(drafts.length, this.reachOf(drafts)) ?? 0) > 0;
   }
 
-  cut(drafts: readonly Draft[]): number {
-    if (this.trying) return drafts.length;
+  cut(drafts: readonly Draft[], match = 0): number {
+    if (this.trying && match === 0) return drafts.length;
     const { costs } = this;
     const worth = this.plan?.rate ?? 0;
     let [reach, gain, most, count] = [1, 0, 0, 0];
     drafts.forEach((draft, place) => {
-      reach *= this.chances.of(draft.q, place);
+      reach *= match > 0 ? this.copies.of(surenessOf(match, place), place) : this.chances.of(draft.q, place);
       gain += reach - worth * (costs.pass(place + 2) - costs.pass(place + 1));
       if (gain > most) [most, count] = [gain, place + 1];
     });
@@ -63,10 +67,15 @@ export class AdaptiveLength implements DraftLength {
 
   observe(report: CycleReport): void {
     const { costs } = this;
-    const { drafts, verified, timings } = report;
+    const { drafts, verified, accepted, match = 0, timings } = report;
     costs.observeVerify(verified + 1, timings.verifyMs + timings.readbackMs);
-    costs.observeDrafts(drafts.length, timings.draftMs);
     costs.observeOther(timings.otherMs);
+    if (match > 0) {
+      for (let place = 0; place < Math.min(verified, accepted + 1); place++) this.copies.learn({ q: surenessOf(match, place) }, place, place < accepted);
+      this.copies.age();
+      return;
+    }
+    costs.observeDrafts(drafts.length, timings.draftMs);
     this.learn(report);
   }
 

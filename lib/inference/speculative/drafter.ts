@@ -2,6 +2,7 @@
 import type { Chain, ChainedCycle, RollbackMemory } from "../runner";
 import type { SamplingOptions } from "../sampler";
 import type { Draft } from "./acceptance";
+import type { Copied } from "./lookup";
 
 export type DraftRequest = {
   /** The most tokens to draft. */
@@ -26,6 +27,8 @@ export interface Drafter {
   begin(prompt: readonly number[], seed: number, options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void }): Promise<void>;
   /** Drafts what may follow `tokens` (prompt and answer so far), in order; fewer than asked for, or none, if it has no more to say. */
   draft(tokens: readonly number[], request: DraftRequest): Promise<Draft[]>;
+  /** Tokens that cost nothing to draft, at most `count`: where there are some, `draft` is not asked. */
+  copy?(tokens: readonly number[], count: number): Copied;
   /** Set if greedy drafts can go to the target without coming back from the device first. */
   readonly chain?: Chain | null;
   /**

@@ -46,6 +46,7 @@ describe("greedy speculative decoding of the stories models", () => {
     { kind: "layers", count: 2, shortlist: 512 },
     { kind: "lookup" },
     { kind: "model", variant: "attn0" },
+    { kind: "layers", count: 2, lookup: true },
   ];
   const lengths: Drafted[] = [1, 2, 3, 4, 5, 6, 7, 8, "adaptive"];
   it.each(["teacher", "attn50", "attn25", "attn12", "attn0"].map((variant, turn) => [turn, variant] as const))("equals plain decoding: %i, %s", async (turn, variant) => {

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { continuation } from "./lookup";
+import { copyOf, surenessOf } from "./lookup";
+
+const continuation = (...given: Parameters<typeof copyOf>): readonly number[] => copyOf(...given).tokens;
 
 describe("prompt lookup", () => {
   it("continues the longest suffix that occurred, the latest of several, and backs off", () => {
@@ -10,6 +12,15 @@ describe("prompt lookup", () => {
     expect(continuation([7, 3, 9, 5, 2, 3], 2, 8, 1)).toEqual([9, 5]);
     expect(continuation([4, 6, 6, 6], 3, 8, 1)).toEqual([6, 6, 6]);
     expect(continuation([1, 2, 1, 2, 1, 2], 4, 8, 2)).toEqual([1, 2, 1, 2]);
+  });
+
+  it("tells how long a suffix it found", () => {
+    expect(copyOf([1, 2, 3, 9, 2, 3, 8, 1, 2, 3], 2)).toEqual({ tokens: [9, 2], match: 3 });
+    expect(copyOf([7, 3, 9, 5, 2, 3], 2)).toEqual({ tokens: [], match: 0 });
+    expect(copyOf([1, 2, 1, 2], 0)).toEqual({ tokens: [], match: 0 });
+    const sure = [0, 1, 2].map((place) => surenessOf(2, place));
+    expect(sure).toEqual([...sure].sort((one, other) => one - other));
+    expect(surenessOf(2, 1)).toBe(surenessOf(3, 0));
   });
 
   it("drafts only what was behind a suffix", () => {

@@ -2,14 +2,23 @@
 import type { Draft } from "./acceptance";
 import type { Drafter, DraftRequest } from "./drafter";
 
+/** Suffixes of so many tokens are looked for. */
+const [LONGEST, SHORTEST] = [8, 2];
+
+export type Copied = {
+  readonly tokens: readonly number[];
+  /** Length of the suffix that they were found behind; 0: none occurred before. */
+  readonly match: number;
+};
+
 export class LookupDrafter implements Drafter {
   readonly stepwise = false;
   readonly memory = { checkpointBytes: 0, inputBytes: 0, statePerTokenBytes: 0, kvBytes: 0, featureBytes: 0, weightBytes: 0 };
 
   /** Suffixes of `longest` down to `shortest` tokens are looked for. */
   constructor(
-    private readonly longest = 8,
-    private readonly shortest = 2,
+    private readonly longest = LONGEST,
+    private readonly shortest = SHORTEST,
   ) {}
 
   begin(): Promise<void> {
@@ -17,7 +26,7 @@ export class LookupDrafter implements Drafter {
   }
 
   draft(tokens: readonly number[], { count }: DraftRequest): Promise<Draft[]> {
-    return Promise.resolve(continuation(tokens, count, this.longest, this.shortest).map((token) => ({ token, q: 1, distribution: null })));
+    return Promise.resolve(certain(copyOf(tokens, count, this.longest, this.shortest)));
   }
 
   dispose(): Promise<void> {
@@ -25,11 +34,14 @@ export class LookupDrafter implements Drafter {
   }
 }
 
+/** Copied tokens as drafts: nothing else could have been drafted. */
+export const certain = ({ tokens }: Copied): Draft[] => tokens.map((token) => ({ token, q: 1, distribution: null }));
+
 /**
  * The tokens, at most `count`, behind the latest occurrence of the longest suffix of `tokens` that occurs before: of `longest` tokens, else of
  * fewer, down to `shortest`. An occurrence so late that the tokens end behind it goes on into what it drafts.
  */
-export function continuation(tokens: readonly number[], count: number, longest: number, shortest: number): number[] {
+export function copyOf(tokens: readonly number[], count: number, longest = LONGEST, shortest = SHORTEST): Copied {
   let found = -1;
   let length = shortest - 1;
   for (let end = tokens.length - 1; end >= shortest && length < longest; end--) {
@@ -37,7 +49,13 @@ export function continuation(tokens: readonly number[], count: number, longest: 
     while (match < longest && match < end && tokens[end - 1 - match] === tokens[tokens.length - 1 - match]) match++;
     if (match > length) [found, length] = [end, match];
   }
-  if (found < 0) return [];
+  if (found < 0 || count <= 0) return { tokens: [], match: 0 };
   const period = tokens.length - found;
-  return Array.from({ length: count }, (_, index) => tokens[found + (index % period)]!);
+  return { tokens: Array.from({ length: count }, (_, index) => tokens[found + (index % period)]!), match: length };
 }
+
+/**
+ * How likely a token is that was copied behind a match, in a place from 0 of tokens that were right so far, where nothing is known of the text:
+ * near what was measured on answers of a small chat model (0.4 behind 2 tokens, 0.6 behind 4, 0.8 behind 8).
+ */
+export const surenessOf = (match: number, place: number): number => (match + place) / (match + place + 2);

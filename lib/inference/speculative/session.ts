@@ -11,6 +11,7 @@ import { AdaptiveLength } from "./adaptive";
 import { Costs } from "./costs";
 import type { Drafter } from "./drafter";
 import { CHAINED_LENGTHS, type DraftLength, fixedLength } from "./length";
+import { certain } from "./lookup";
 import { Statistics } from "./statistics";
 import { type Cycle, type CycleTimings, type Drafted, type DraftToken, type FinishReason, MAX_DRAFTED, type PlainToken, type TaggedToken, type Totals } from "./types";
 
@@ -185,10 +186,12 @@ export class SpeculativeSession {
     const { runner, context, drafter } = this;
     const startMs = answer.elapsed();
     const began = performance.now();
-    const K = Math.min(length.next(), answer.remaining - 1);
     const tokens = answer.all();
-    const drafted = K > 0 ? await drafter.draft(tokens, { count: K, sampling, goOn: (drafts) => length.goOn(drafts) }) : [];
-    const drafts = drafted.slice(0, length.cut(drafted));
+    const copied = drafter.copy?.(tokens, Math.min(length.most, answer.remaining - 1));
+    const match = copied?.match ?? 0;
+    const K = match > 0 ? copied!.tokens.length : Math.min(length.next(), answer.remaining - 1);
+    const drafted = match > 0 ? certain(copied!) : K > 0 ? await drafter.draft(tokens, { count: K, sampling, goOn: (drafts) => length.goOn(drafts) }) : [];
+    const drafts = drafted.slice(0, length.cut(drafted, match));
     const draftedAt = performance.now();
     await turn();
     if (signal?.aborted) return null;
@@ -200,9 +203,9 @@ export class SpeculativeSession {
     const width = logits.length / pass.length;
     const verdict = decide(drafts, (row) => logits.subarray(row * width, (row + 1) * width), tokens, { sampling, random, probabilities });
     const readbackMs = runner.readbackMs;
-    return this.settle({ index, K: wanted === "adaptive" ? drafted.length : K, answer, drafts, verdict, pass, readBacks: (drafter.stepwise ? drafted.length : 0) + 1, startMs }, verifiedAt, (otherMs) => {
+    return this.settle({ index, K: wanted === "adaptive" ? drafted.length : K, answer, drafts, verdict, pass, readBacks: (drafter.stepwise && match === 0 ? drafted.length : 0) + 1, startMs }, verifiedAt, (otherMs) => {
       const timings = { draftMs: draftedAt - began, verifyMs: verifiedAt - verifyBegan - readbackMs, readbackMs, otherMs: verifyBegan - draftedAt + otherMs };
-      length.observe({ asked: Math.max(0, K), drafts: drafted, verified: drafts.length, accepted: verdict.accepted, timings });
+      length.observe({ asked: Math.max(0, K), drafts: drafted, verified: drafts.length, accepted: verdict.accepted, match, timings });
       return timings;
     });
   }
@@ -211,9 +214,10 @@ export class SpeculativeSession {
   private async chainedCycle(index: number, answer: Answer, length: DraftLength, random: Random, options: SpeculativeOptions): Promise<Cycle | null> {
     const { drafter, runner } = this;
     const startMs = answer.elapsed();
+    const tokens = answer.all();
+    if (answer.remaining > 1 && drafter.copy?.(tokens, 1).match) return null;
     const K = length.ahead();
     if (K === 0) return this.cycle(index, answer, { ...fixedLength(0), observe: (report) => length.observe(report) }, random, options);
-    const tokens = answer.all();
     if (tokens.length + K > runner.contextLength || !drafter.chain?.has(K)) return null;
     const chained = (await drafter.draftAndVerify?.(tokens, K, options.probabilities)) ?? null;
     if (!chained) return null;

@@ -16,9 +16,11 @@ export type DraftChoice =
        * the vocabulary's first. Left out: 8192 of a ranking, else all. 0: all.
        */
       readonly shortlist?: number | undefined;
+      /** Copy, as a lookup does, where the last tokens occurred before, and ask the model elsewhere. */
+      readonly lookup?: boolean | undefined;
     }
   /** The target's own first layers, with the target's last norm and head. */
-  | { readonly kind: "layers"; readonly count: number; readonly shortlist?: number | undefined }
+  | { readonly kind: "layers"; readonly count: number; readonly shortlist?: number | undefined; readonly lookup?: boolean | undefined }
   /** What followed the longest earlier occurrence of the last `longest` tokens, or of as few as `shortest`. */
   | { readonly kind: "lookup"; readonly longest?: number | undefined; readonly shortest?: number | undefined };
 
