@@ -95,6 +95,7 @@ function draftsOf({ architecture, variants }: Manifest): Record<string, DraftCho
   const count = Math.ceil(architecture.num_hidden_layers / 4);
   return {
     ...Object.fromEntries(models.map((variant): [string, DraftChoice] => [variant, { kind: "model", variant, ...shortlist }])),
+    ...Object.fromEntries(models.slice(0, 1).map((variant): [string, DraftChoice] => [`${variant}+lookup`, { kind: "model", variant, ...shortlist, lookup: true }])),
     [`first ${count} layers`]: { kind: "layers", count, ...shortlist },
     lookup: { kind: "lookup" },
   };
