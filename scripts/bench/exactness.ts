@@ -87,7 +87,7 @@ function targetsOf({ architecture, variants }: Manifest): Record<string, readonl
   return Object.fromEntries(whole.map(([name, { layers }]) => [name, layers]));
 }
 
-/** The drafts that the family ships (or, where it ships none, its model without attention), the first of them with copies too, the target's first quarter, and prompt lookup. */
+/** The drafts that the family ships (or, where it ships none, its model without attention), each with copies too, the target's first quarter, and prompt lookup. */
 function draftsOf({ architecture, variants }: Manifest): Record<string, DraftChoice> {
   const shortlist = architecture.vocab_size < LARGE_VOCABULARY ? {} : { shortlist: DEFAULT_SHORTLIST };
   const small = Object.keys(variants).filter((name) => (variants[name]?.layers.length ?? 0) < architecture.num_hidden_layers);
@@ -95,7 +95,7 @@ function draftsOf({ architecture, variants }: Manifest): Record<string, DraftCho
   const count = Math.ceil(architecture.num_hidden_layers / 4);
   return {
     ...Object.fromEntries(models.map((variant): [string, DraftChoice] => [variant, { kind: "model", variant, ...shortlist }])),
-    ...Object.fromEntries(models.slice(0, 1).map((variant): [string, DraftChoice] => [`${variant}+lookup`, { kind: "model", variant, ...shortlist, lookup: true }])),
+    ...Object.fromEntries(models.map((variant): [string, DraftChoice] => [`${variant}+lookup`, { kind: "model", variant, ...shortlist, lookup: true }])),
     [`first ${count} layers`]: { kind: "layers", count, ...shortlist },
     lookup: { kind: "lookup" },
   };
