@@ -14,6 +14,7 @@ import { probabilityOf } from "./probability";
 import { type AnswerOptions, SpeculativeSession } from "./session";
 import { drain } from "./sweep";
 import { fixtureBundle, storiesBundle } from "./testing";
+import { WithLookup } from "./with-lookup";
 import { Random } from "../random";
 import type { Cycle } from "./types";
 
@@ -104,6 +105,33 @@ describe.each(Object.entries(models))("cycles that read back once, of %s", async
       if (K !== "adaptive") expect(facts(told.chained)).toEqual(facts(told.stepwise));
     }
     expect([...chain.prepared].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 8]);
+  });
+
+  it("take turns with copies, which the target alone reads", async () => {
+    const { session, chain } = wide;
+    // It stood in the prompt, so that its last tokens recur at once.
+    const again = [...prompt, ...expected.slice(0, 12), ...prompt];
+    const text = (await drain(session.plain(again, options))).tokenIds;
+    const model = session.drafter;
+    session.drafter = new WithLookup(model);
+    for (const K of [1, 4, "adaptive"] as const) {
+      const before = chain.cycles;
+      const cycles: Cycle[] = [];
+      const stream = session.run(again, { ...options, K, probabilities: false });
+      for (;;) {
+        const step = await stream.next();
+        if (step.done) {
+          expect(step.value.tokenIds, `K = ${K}`).toEqual(text);
+          break;
+        }
+        if ("cycle" in step.value) cycles.push(step.value.cycle);
+      }
+      const copied = cycles.filter(({ drafts }) => drafts[0]?.q === 1);
+      expect(copied.length).toBeGreaterThan(0);
+      expect(cycles.every(({ readBacks }) => readBacks === 1)).toBe(true);
+      if (K !== "adaptive") expect(chain.cycles - before).toBeLessThanOrEqual(cycles.length - copied.length);
+    }
+    session.drafter = model;
   });
 
   it("end where plain decoding ends, and leave a state that goes on", async () => {
