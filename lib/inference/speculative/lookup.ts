@@ -26,7 +26,7 @@ export class LookupDrafter implements Drafter {
   }
 
   draft(tokens: readonly number[], { count }: DraftRequest): Promise<Draft[]> {
-    return Promise.resolve(certain(copyOf(tokens, count, this.longest, this.shortest)));
+    return Promise.resolve(certain(copyOf(tokens, count, this.longest, this.shortest)).drafts);
   }
 
   dispose(): Promise<void> {
@@ -34,8 +34,12 @@ export class LookupDrafter implements Drafter {
   }
 }
 
+const nothing: Copied = { tokens: [], match: 0 };
+
 /** Copied tokens as drafts: nothing else could have been drafted. */
-export const certain = ({ tokens }: Copied): Draft[] => tokens.map((token) => ({ token, q: 1, distribution: null }));
+export function certain({ tokens, match } = nothing): { drafts: Draft[]; match: number } {
+  return { drafts: tokens.map((token) => ({ token, q: 1, distribution: null })), match };
+}
 
 /**
  * The tokens, at most `count`, behind the latest occurrence of the longest suffix of `tokens` that occurs before: of `longest` tokens, else of
@@ -49,7 +53,7 @@ export function copyOf(tokens: readonly number[], count: number, longest = LONGE
     while (match < longest && match < end && tokens[end - 1 - match] === tokens[tokens.length - 1 - match]) match++;
     if (match > length) [found, length] = [end, match];
   }
-  if (found < 0 || count <= 0) return { tokens: [], match: 0 };
+  if (found < 0 || count <= 0) return nothing;
   const period = tokens.length - found;
   return { tokens: Array.from({ length: count }, (_, index) => tokens[found + (index % period)]!), match: length };
 }

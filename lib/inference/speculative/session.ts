@@ -187,10 +187,10 @@ export class SpeculativeSession {
     const startMs = answer.elapsed();
     const began = performance.now();
     const tokens = answer.all();
-    const copied = drafter.copy?.(tokens, Math.min(length.most, answer.remaining - 1));
-    const match = copied?.match ?? 0;
-    const K = match > 0 ? copied!.tokens.length : Math.min(length.next(), answer.remaining - 1);
-    const drafted = match > 0 ? certain(copied!) : K > 0 ? await drafter.draft(tokens, { count: K, sampling, goOn: (drafts) => length.goOn(drafts) }) : [];
+    const copied = certain(drafter.copy?.(tokens, Math.min(length.most, answer.remaining - 1)));
+    const { match } = copied;
+    const K = match > 0 ? copied.drafts.length : Math.min(length.next(), answer.remaining - 1);
+    const drafted = match > 0 ? copied.drafts : K > 0 ? await drafter.draft(tokens, { count: K, sampling, goOn: (drafts) => length.goOn(drafts) }) : [];
     const drafts = drafted.slice(0, length.cut(drafted, match));
     const draftedAt = performance.now();
     await turn();
