@@ -67,14 +67,10 @@ export class AdaptiveLength implements DraftLength {
 
   observe(report: CycleReport): void {
     const { costs } = this;
-    const { drafts, verified, accepted, match = 0, timings } = report;
+    const { drafts, verified, match = 0, timings } = report;
     costs.observeVerify(verified + 1, timings.verifyMs + timings.readbackMs);
     costs.observeOther(timings.otherMs);
-    if (match > 0) {
-      for (let place = 0; place < Math.min(verified, accepted + 1); place++) this.copies.learn({ q: surenessOf(match, place) }, place, place < accepted);
-      this.copies.age();
-      return;
-    }
+    if (match > 0) return decided(this.copies, drafts.map((_, place) => surenessOf(match, place)), report);
     costs.observeDrafts(drafts.length, timings.draftMs);
     this.learn(report);
   }
@@ -102,14 +98,12 @@ export class AdaptiveLength implements DraftLength {
     return this.idle >= this.patience;
   }
 
-  private learn({ asked, drafts, verified, accepted }: CycleReport): void {
+  private learn(report: CycleReport): void {
+    const { asked, drafts, verified, accepted } = report;
     const surprise = accepted > 0 && this.chances.of(drafts[0]?.q ?? 1, 0) < SURPRISE;
     if (asked > 0) this.found += MEMORY * ((drafts.length > 0 ? 1 : 0) - this.found);
-    for (const [place, draft] of drafts.entries()) {
-      this.confidences[place > 0 ? 1 : 0].add(draft.q);
-      if (place < verified && place <= accepted) this.chances.learn(draft, place, place < accepted);
-    }
-    this.chances.age();
+    for (const [place, draft] of drafts.entries()) this.confidences[place > 0 ? 1 : 0].add(draft.q);
+    decided(this.chances, drafts.map(({ q }) => q), report);
     if (verified === 0) this.idle++;
     else {
       this.patience = this.isTime() && !surprise ? Math.min(LAST_TRY, 2 * this.patience) : FIRST_TRY;
@@ -124,6 +118,12 @@ export class AdaptiveLength implements DraftLength {
   private reachOf(drafts: readonly Draft[]): number {
     return drafts.reduce((product, { q }, place) => product * this.chances.of(q, place), 1);
   }
+}
+
+/** A cycle's decisions, as far as there were any, on drafts of these probabilities. */
+function decided(chances: Chances, qs: readonly number[], { verified, accepted }: Pick<CycleReport, "verified" | "accepted">): void {
+  for (const [place, q] of qs.slice(0, Math.min(verified, accepted + 1)).entries()) chances.learn({ q }, place, place < accepted);
+  chances.age();
 }
 
 const mean = (likely: readonly Likely[]): number => likely.reduce((sum, { chance, share }) => sum + share * chance, 0);

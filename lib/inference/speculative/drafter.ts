@@ -28,7 +28,7 @@ export interface Drafter {
   /** Drafts what may follow `tokens` (prompt and answer so far), in order; fewer than asked for, or none, if it has no more to say. */
   draft(tokens: readonly number[], request: DraftRequest): Promise<Draft[]>;
   /** Tokens that cost nothing to draft, at most `count`: where there are some, `draft` is not asked. */
-  copy?(tokens: readonly number[], count: number): Copied;
+  readonly copy?: ((tokens: readonly number[], count: number) => Copied) | undefined;
   /** Set if greedy drafts can go to the target without coming back from the device first. */
   readonly chain?: Chain | null;
   /**

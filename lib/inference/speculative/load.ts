@@ -16,7 +16,6 @@ import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
 import { shortlistOf } from "./shortlist";
 import { SpeculativeSession } from "./session";
-import { WithLookup } from "./with-lookup";
 import { type DraftChoice, MAX_DRAFTED, type SpeculativeInfo, type SpeculativeMemory } from "./types";
 
 export type SpeculativeLoadRequest = {
@@ -195,8 +194,7 @@ async function loadDrafter(
   });
   const sets = manifest.mixer_sets;
   const chain = openChain(targetRunner, { bundle, config, options, plan, runner });
-  const model = new ModelDrafter(runner, { tokens: headTokens, chain, features: targetRunner });
-  const drafter = choice.lookup ? new WithLookup(model) : model;
+  const drafter = new ModelDrafter(runner, { tokens: headTokens, chain, features: targetRunner, lookup: choice.lookup });
   const title = `${draftTitle(choice, config, manifest.title, needsFeatures(config, sets))}${choice.lookup ? ", and prompt lookup" : ""}`;
   return { drafter, description: { choice, title, parameters: accountFor(config, sets).parameters, warnings: bundle === target ? [] : sentences(bundle) } };
 }

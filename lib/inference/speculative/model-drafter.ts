@@ -1,6 +1,7 @@
 /**
  * Drafts by a small model. Its own recurrent states are taken back by replay too. A feature draft (EAGLE, arXiv 2401.15077) reads the target's hidden states
- * with each token that the target has read, and goes on from its own; what it read with its own and turned out right stays so.
+ * with each token that the target has read, and goes on from its own; what it read with its own and turned out right stays so. With `lookup` it copies
+ * where the text repeats itself (names, code, quotations of the prompt), in ways that a small model does not remember.
  */
 import { Context } from "../context";
 import { Random } from "../random";
@@ -9,6 +10,7 @@ import { best } from "../sampler";
 import type { Draft } from "./acceptance";
 import type { Drafter, DrafterMemory, DraftRequest } from "./drafter";
 import { type FeatureSource, ownFeature, targetFeatures } from "./features";
+import { copyOf } from "./lookup";
 import { denseDistribution, drawFrom, penalised, probabilityOf } from "./probability";
 import { Shortlist } from "./shortlist";
 
@@ -19,6 +21,8 @@ export type ModelDrafterOptions = {
   readonly chain?: Chain | null;
   /** The target, if the runner is a feature draft's. */
   readonly features?: FeatureSource;
+  /** Copies where the last tokens occurred before; the model is asked elsewhere. */
+  readonly lookup?: boolean | undefined;
 };
 
 export class ModelDrafter implements Drafter {
@@ -32,16 +36,18 @@ export class ModelDrafter implements Drafter {
   /** Of unread tokens from a position on, if the runner is a feature draft's. */
   private readonly features: ((position: number, count: number) => Float32Array) | undefined;
   readonly chain: Chain | null;
+  readonly copy: Drafter["copy"];
 
   constructor(
     private readonly runner: RollbackRunner,
-    { tokens, chain = null, features }: ModelDrafterOptions = {},
+    { tokens, chain = null, features, lookup = false }: ModelDrafterOptions = {},
   ) {
     if (runner.takesFeatures && !features) throw new Error("A feature draft needs its target.");
     this.features = runner.takesFeatures && features ? (position, count) => targetFeatures(features, position, count) : undefined;
     this.context = new Context(runner, this.features);
     this.shortlist = tokens ? new Shortlist(tokens) : null;
     this.chain = chain;
+    this.copy = lookup ? copyOf : undefined;
   }
 
   get memory(): DrafterMemory {

@@ -14,7 +14,6 @@ import { type FeatureSource, hasFeatureDraft } from "./features";
 import { firstLayers } from "./first-layers";
 import { LookupDrafter } from "./lookup";
 import { ModelDrafter } from "./model-drafter";
-import { WithLookup } from "./with-lookup";
 import { shortlistOf } from "./shortlist";
 import { SpeculativeSession } from "./session";
 import { type DraftChoice, MAX_DRAFTED } from "./types";
@@ -79,6 +78,5 @@ export async function diskDrafter(bundle: SessionSource, target: HybridConfig, d
   const config = draft.kind === "layers" ? firstLayers(target, draft.count) : hybridConfigOf(bundle.manifest, draft.variant!);
   const tokens = await shortlistOf({ tokenRanking: () => Promise.resolve(null), ...bundle }, draft.shortlist);
   const runner = await syntheticRunner(bundle, config, { rollback: true, span: SPAN, contextLength, headTokens: tokens });
-  const model = new ModelDrafter(runner, { tokens, ...(features && { features }) });
-  return draft.lookup ? new WithLookup(model) : model;
+  return new ModelDrafter(runner, { tokens, lookup: draft.lookup, ...(features && { features }) });
 }
