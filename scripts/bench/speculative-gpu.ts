@@ -30,8 +30,8 @@ import { Collected, deliver, origin } from "./results";
 const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
 const small = (variant: string, lookup?: true): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST, ...(lookup && { lookup }) });
 const drafts: Readonly<Record<string, Readonly<Record<string, DraftChoice>>>> = {
-  stories: { eagle1: small("eagle1"), "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
-  "smollm2-135m-instruct": { draft2: small("draft2"), "draft2+lookup": small("draft2", true), eagle1: small("eagle1"), "eagle1+lookup": small("eagle1", true), "draft2-attention": small("draft2-attention"), lookup: { kind: "lookup" } },
+  stories: { eagle2: small("eagle2"), "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
+  "smollm2-135m-instruct": { draft2: small("draft2"), "draft2+lookup": small("draft2", true), eagle2: small("eagle2"), "eagle2+lookup": small("eagle2", true), "draft2-attention": small("draft2-attention"), lookup: { kind: "lookup" } },
 };
 
 const STEPS = ["unrolled", "stepwise"] as const;

@@ -29,7 +29,7 @@ const targets: readonly Target[] = [
     family: "stories",
     chat: false,
     variants: RATIOS,
-    drafts: { draft2: { kind: "model", variant: "draft2" }, eagle1: { kind: "model", variant: "eagle1" }, "draft2-attention": { kind: "model", variant: "draft2-attention" }, "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
+    drafts: { draft2: { kind: "model", variant: "draft2" }, eagle2: { kind: "model", variant: "eagle2" }, "draft2-attention": { kind: "model", variant: "draft2-attention" }, "first 3 layers": { kind: "layers", count: 3 }, lookup: { kind: "lookup" } },
   },
   {
     family: "smollm2-135m-instruct",
@@ -38,7 +38,7 @@ const targets: readonly Target[] = [
     drafts: {
       draft2: { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST },
       "draft2+lookup": { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST, lookup: true },
-      eagle1: { kind: "model", variant: "eagle1", shortlist: DEFAULT_SHORTLIST },
+      eagle2: { kind: "model", variant: "eagle2", shortlist: DEFAULT_SHORTLIST },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: DEFAULT_SHORTLIST },
       lookup: { kind: "lookup" },
       "first 8 layers": { kind: "layers", count: 8, shortlist: DEFAULT_SHORTLIST },
