@@ -173,7 +173,7 @@ class Bench {
         return Promise.resolve({ plan, expand: createExpander((name) => bundle.stored(config, name)) });
       },
     });
-    session.drafter = new ModelDrafter(runner, { tokens: headTokens, chain, features: target });
+    session.drafter = new ModelDrafter(runner, { tokens: headTokens, chain, features: target, lookup: choice.lookup });
     return chain;
   }
 }

@@ -26,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
 
 
+@pytest.fixture(autouse=True)
+def full_precision() -> None:
+    """A run lets matrix products round to TF32 for the rest of its process, which here is that of other tests too."""
+    torch.set_float32_matmul_precision("highest")
+
+
 @pytest.fixture
 def smollm2() -> Path:
     """The folder of the fetched SmolLM2 family; the test is skipped without it."""
