@@ -39,6 +39,7 @@ const targets: readonly Target[] = [
       draft2: { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST },
       "draft2+lookup": { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST, lookup: true },
       eagle2: { kind: "model", variant: "eagle2", shortlist: DEFAULT_SHORTLIST },
+      "eagle2+lookup": { kind: "model", variant: "eagle2", shortlist: DEFAULT_SHORTLIST, lookup: true },
       "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: DEFAULT_SHORTLIST },
       lookup: { kind: "lookup" },
       "first 8 layers": { kind: "layers", count: 8, shortlist: DEFAULT_SHORTLIST },
