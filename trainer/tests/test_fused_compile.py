@@ -86,7 +86,7 @@ def model(layers, features=False):
 
 
 hybrid, small = model(["attention", "mamba2"]), model(["mamba2"], features=True)
-plain = Cycle(FusedModel(hybrid, 512, 1, overlap=True), None, 0)
+plain = Cycle(FusedModel(hybrid, 512, 1), None, 0)
 plain.target.choose(plain.unverified, plain.position, "plain", plain.best)
 plain.target.run(plain.unverified, plain.position, "plain")
 plain.settle_greedy()
@@ -103,7 +103,6 @@ KERNELS = ["attention", "embed", "gated", "head", "mamba", "pick", "product", "r
 
 
 def test_the_kernels_of_both_decoders_compile_ahead_of_time(tmp_path: Path) -> None:
-    """Those of the plain decoder with overlapping launches."""
     pytest.importorskip("triton", reason="needs Triton: pip install triton (it comes with PyTorch's CUDA builds)")
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parent)])

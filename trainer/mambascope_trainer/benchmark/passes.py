@@ -65,13 +65,12 @@ class Passes:
         return ids.to(self.device), features.to(self.device, self.dtype)
 
     def paths(self, tokens: int) -> dict[str, SequenceModel]:
-        """Plain PyTorch first; where the fused kernels run, them too, without and with overlapping launches."""
+        """Plain PyTorch first; where the fused kernels run, them too."""
         held = (self.context, tokens, self.shortlist)
         found: dict[str, SequenceModel] = {"pytorch": StaticModel(self.model, *held)}
-        for path, overlap in (("fused", False), ("overlap", True)):
-            fused = open_model(self.model, *held, overlap=overlap)
-            if isinstance(fused, FusedModel):
-                found[path] = fused
+        fused = open_model(self.model, *held)
+        if isinstance(fused, FusedModel):
+            found["fused"] = fused
         return found
 
     @torch.no_grad()

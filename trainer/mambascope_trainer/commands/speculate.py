@@ -58,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", action="store_true", help="what passes cost, by each path, instead of decoding")
     parser.add_argument("--no-fused", action="store_true", help="passes in plain PyTorch instead of the fused kernels")
-    parser.add_argument("--overlap", action="store_true", help="fused kernels begin while the one before still runs")
     parser.add_argument("--exact", action="store_true", help="count answers that differ from plain ones")
     parser.add_argument("--no-graph", action="store_true", help="run passes as they are, not as CUDA graphs")
     parser.add_argument("--repeats", type=int, default=50, help="timed runs of --kernel and --profile")
@@ -137,14 +136,14 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
             entries += _passes(options, {**drafts, target_name: target}, target_name, of, shortlist)
             continue
         how = {"context": options.context, "temperature": temperature, "top_p": options.top_p}
-        by = {"graph": not options.no_graph, "fused": not options.no_fused, "overlap": options.overlap}
+        by = {"graph": not options.no_graph, "fused": not options.no_fused}
         plain = PlainDecoder(target, **how, **by)
         decoders = {
             Subject(name, k): SpeculativeDecoder(target, drafts[name], k, **how, shortlist=shortlist, **by)
             for name in options.drafts
             for k in options.k or LENGTHS
         }
-        of |= {"passes": _path(plain.target, options.overlap)}
+        of |= {"passes": _path(plain.target)}
         if options.exact:
             for subject, different in count_different(plain, decoders, prompts, settings).items():
                 entries.append(_different(different, {**of, "draft": subject.draft, "K": subject.k}))
@@ -153,15 +152,15 @@ def _models(options: argparse.Namespace, device: torch.device) -> list[dict[str,
             decoder = decoders[subject]
             reason = plain.step.reason or decoder.cycle.reason
             more = {} if reason is None else {"graph": f"none: {reason}"}
-            passes = _path(decoder.target, options.overlap)
+            passes = _path(decoder.target)
             own = {**of, "passes": passes, "draft": subject.draft, "K": subject.k, **more}
             entries += _entries(found, own, decoder.target.memory())
     return entries
 
 
-def _path(static: SequenceModel, overlap: bool) -> str:
+def _path(static: SequenceModel) -> str:
     """What runs a decoder's passes."""
-    return "pytorch" if isinstance(static, StaticModel) else "overlap" if overlap else "fused"
+    return "pytorch" if isinstance(static, StaticModel) else "fused"
 
 
 def _passes(

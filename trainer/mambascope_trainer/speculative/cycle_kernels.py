@@ -5,13 +5,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .overlap import after_the_kernel_before
-
 
 @triton.jit
-def embed_kernel(IDS, EMBEDDING, X, width, WIDTH: tl.constexpr, OVERLAP: tl.constexpr):
+def embed_kernel(IDS, EMBEDDING, X, width, WIDTH: tl.constexpr):
     """X (rows, width): the rows of EMBEDDING for IDS. A program a row."""
-    after_the_kernel_before(OVERLAP)
     row = tl.program_id(0)
     k = tl.arange(0, WIDTH)
     token = tl.load(IDS + row).to(tl.int64)
@@ -21,11 +18,9 @@ def embed_kernel(IDS, EMBEDDING, X, width, WIDTH: tl.constexpr, OVERLAP: tl.cons
 @triton.jit
 def pick_kernel(
     BEST, PLACE, SHORTLIST, TOKENS, parts, ROWS: tl.constexpr, SHORT: tl.constexpr, PARTS: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ):  # fmt: skip
     """TOKENS (rows,): the place of the largest of a row's `parts` bests, the first of equals; or what SHORTLIST holds
     there. BEST and PLACE are (parts, ROWS). A program a row."""
-    after_the_kernel_before(OVERLAP)
     row = tl.program_id(0)
     part = tl.arange(0, PARTS)
     best = tl.load(BEST + part * ROWS + row, mask=part < parts, other=float("-inf"))
@@ -39,7 +34,6 @@ def pick_kernel(
 def settle_kernel(
     TOKENS, BEST, POSITION, RESULT, COUNTS, SIDES, OTHER_COUNTS, OTHER_SIDES, HIDDEN, FEATURES, width,
     K: tl.constexpr, KP: tl.constexpr, WIDTH: tl.constexpr, OTHER: tl.constexpr, KEEP: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ):  # fmt: skip
     """The end of a greedy cycle; one program of one warp.
 
@@ -48,7 +42,6 @@ def settle_kernel(
     counts of tokens to replay and the sides of the state's buffers move on, of one model or (OTHER) two. With KEEP,
     FEATURES (2, width) become the hidden states before the next pair, from HIDDEN (K+1, width).
     """
-    after_the_kernel_before(OVERLAP)
     k = tl.arange(0, KP)
     drafts = tl.load(TOKENS + 2 + k, mask=k < K, other=0)
     best = tl.load(BEST + k, mask=k < K, other=0)

@@ -52,7 +52,7 @@ class Decoded:
 
 
 class PlainDecoder:
-    """Token by token, each a CUDA graph: the baseline. `fused` and `overlap` as of `open_model`."""
+    """Token by token, each a CUDA graph: the baseline. `fused` as of `open_model`."""
 
     def __init__(
         self,
@@ -62,9 +62,8 @@ class PlainDecoder:
         top_p: float = 1.0,
         graph: bool = True,
         fused: bool = True,
-        overlap: bool = False,
     ) -> None:
-        self.target = open_model(model, context, 1, fused=fused, overlap=overlap)
+        self.target = open_model(model, context, 1, fused=fused)
         self.temperature, self.top_p = temperature, top_p
         self.cycle = Cycle(self.target, None, 0)
         self.uniform = torch.zeros(1, device=self.target.device)
@@ -120,15 +119,14 @@ class SpeculativeDecoder:
         shortlist: Tensor | None = None,
         graph: bool = True,
         fused: bool = True,
-        overlap: bool = False,
     ) -> None:
         if draft.arch.vocab_size != target.arch.vocab_size:
             raise ValueError("draft and target have different vocabularies")
         self.tokens, self.temperature, self.top_p = tokens, temperature, top_p
-        self.target = open_model(target, context, tokens + 1, fused=fused, overlap=overlap)
+        self.target = open_model(target, context, tokens + 1, fused=fused)
         device = self.target.device
         self.shortlist = None if shortlist is None else shortlist.to(device)
-        self.draft = open_model(draft, context, tokens + 1, self.shortlist, fused, overlap)
+        self.draft = open_model(draft, context, tokens + 1, self.shortlist, fused)
         self.state = Cycle(self.target, self.draft, tokens)
         self.uniforms = torch.zeros(2 * tokens + 1, device=device)
         self.cycle = Replayed(self._cycle, self.state.moving(), graph)

@@ -63,16 +63,14 @@ def unfit(model: Llama, tokens: int) -> str | None:
 
 
 class FusedModel:
-    """As `StaticModel`, with the same arguments; `overlap` as in `Launch`. The model's weights are read in place."""
+    """As `StaticModel`, with the same arguments. The model's weights are read in place."""
 
-    def __init__(
-        self, model: Llama, length: int, tokens: int, shortlist: Tensor | None = None, overlap: bool = False
-    ) -> None:
+    def __init__(self, model: Llama, length: int, tokens: int, shortlist: Tensor | None = None) -> None:
         self.model, self.length, self.tokens, self.shortlist = model, length, tokens, shortlist
         self.device = model.embed_tokens.weight.device
         self.dtype = model.embed_tokens.weight.dtype
         self.head = model.head_weight if shortlist is None else model.head_weight[shortlist].contiguous()
-        self.launch = Launch(overlap)
+        self.launch = Launch()
         arch = model.arch
         self.table = tuple(part.clone() for part in model.rotary(0, length))
         self.states = [self._new_state(index) for index in range(len(model.layers))]

@@ -31,17 +31,13 @@ class Norm:
 
 @dataclass(frozen=True)
 class Launch:
-    """overlap: programmatic dependent launch. A kernel then begins while the one before it still runs."""
+    """Launches the kernels of products. interpreted: by Triton's interpreter, on the CPU."""
 
-    overlap: bool = False
     interpreted: bool = os.environ.get("TRITON_INTERPRET") == "1"
 
     def options(self, warps: int, stages: int = 2) -> dict[str, Any]:
         """Keyword arguments of a kernel's launch."""
-        return {
-            "OVERLAP": self.overlap, "num_warps": warps, "num_stages": stages,
-            **({"launch_pdl": True} if self.overlap else {}),
-        }  # fmt: skip
+        return {"num_warps": warps, "num_stages": stages}
 
     def product(self, x: Tensor, width: int, norm: Norm | None, weight: Tensor, out: Tensor, add: bool) -> None:
         """out (rows, N) = norm(x) weight^T, added (add) to what it was. Rows of x (rows, K) and out may lie apart."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .overlap import after_the_kernel_before
-
 
 @triton.jit(do_not_specialize=["rows", "shift"])
 def attention_kernel(
     Q, KEYS, VALUES, POSITION, OUT, rows, shift, heads, length, share, scale,
-    ROWS: tl.constexpr, P: tl.constexpr, BLOCK: tl.constexpr, OVERLAP: tl.constexpr,
+    ROWS: tl.constexpr, P: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, heads P) of queries alike, over the caches (groups, length, P) that already hold their own keys and
     values. A program a head. Blocks of keys begin at multiples of BLOCK whatever the position, and one that a query
     does not see leaves its row as it is, bit for bit."""
-    after_the_kernel_before(OVERLAP)
     head = tl.program_id(0)
     m, p = tl.arange(0, ROWS), tl.arange(0, P)
     at = tl.load(POSITION).to(tl.int32) + shift
@@ -124,7 +121,7 @@ def mamba_kernel(
     steps, offset, tokens, joint_row, heads, share, x_start, channels, window_rows,
     N: tl.constexpr, P: tl.constexpr, WIDTH: tl.constexpr, CONV: tl.constexpr, SILU: tl.constexpr,
     GATE: tl.constexpr, SSD: tl.constexpr, REPLAY: tl.constexpr, STEP: tl.constexpr, KEEP_LAST: tl.constexpr,
-    KEEP_INPUTS: tl.constexpr, OVERLAP: tl.constexpr,
+    KEEP_INPUTS: tl.constexpr,
 ):  # fmt: skip
     """One head and WIDTH columns of its state (N, P), in float32 registers: all between a mixer's two projections.
 
@@ -154,7 +151,6 @@ def mamba_kernel(
         xw0, xw1, xw2, xw3, x_bias = _taps(TAPS, BIAS, x_at)
         bw0, bw1, bw2, bw3, b_bias = _taps(TAPS, BIAS, b_at)
         cw0, cw1, cw2, cw3, c_bias = _taps(TAPS, BIAS, c_at)
-    after_the_kernel_before(OVERLAP)
 
     side = tl.load(SIDE).to(tl.int32)
     count = tl.load(ACCEPTED).to(tl.int32)

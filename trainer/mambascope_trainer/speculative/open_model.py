@@ -18,12 +18,11 @@ FURTHEST = 0.2
 
 
 def open_model(
-    model: Llama, length: int, tokens: int, shortlist: Tensor | None = None, fused: bool = True, overlap: bool = False
+    model: Llama, length: int, tokens: int, shortlist: Tensor | None = None, fused: bool = True
 ) -> SequenceModel:
     """On CUDA as the project's fused kernels, if `fused`, and where they fail, which is told, in plain PyTorch.
 
-    float32 on CUDA is always plain PyTorch: that is the path for exact comparisons. Arguments as of `StaticModel`, and
-    `overlap` as of `fused_products.Launch`.
+    float32 on CUDA is always plain PyTorch: that is the path for exact comparisons. Arguments as of `StaticModel`.
     """
     weight = model.embed_tokens.weight
     if not fused or not weight.is_cuda or weight.dtype == torch.float32:
@@ -31,7 +30,7 @@ def open_model(
     reason = unfit(model, tokens) if triton_available() else "Triton is not there, or turned off"
     if reason is None:
         try:
-            return checked(FusedModel(model, length, tokens, shortlist, overlap))
+            return checked(FusedModel(model, length, tokens, shortlist))
         # Whatever a compiler of kernels raises on a GPU that it was not tried on.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]

@@ -5,8 +5,7 @@ depend on how many there are, so that a pass over several tokens gives what one 
 A weight's rows are read as two blocks of A and C entries, powers of two (C may be 0), and each is cut into S pieces
 whose products run side by side, a warp each, and are added up last.
 
-The weights do not depend on the kernel before: they are loaded first, and with OVERLAP (programmatic dependent launch)
-while that kernel still runs.
+Weights are loaded first: the reads of them are what a product waits for.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .overlap import after_the_kernel_before, loaded
+from .loaded import loaded
 
 #: Rows of every tile; the tensor cores know no smaller one.
 ROWS = tl.constexpr(16)
@@ -136,7 +135,7 @@ def _product(x, y, w, v, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: 
 def product_kernel(
     X, NORM_WEIGHT, W, OUT, rows, columns, x_row, out_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, NORM: tl.constexpr,
-    GROUP: tl.constexpr, ADD: tl.constexpr, OVERLAP: tl.constexpr,
+    GROUP: tl.constexpr, ADD: tl.constexpr,
     GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = norm(X) W^T; with ADD onto what OUT holds, the residual stream."""
@@ -144,7 +143,6 @@ def product_kernel(
     m = tl.arange(0, ROWS)
     w, v = _weights(W, n, columns, K, A, C)
     weight, more = _norm_weights(NORM_WEIGHT, K, A, C, NORM)
-    after_the_kernel_before(OVERLAP)
     place = OUT + m[:, None] * out_row + n[None, :]
     known = (m < rows)[:, None] & (n < columns)[None, :]
     if ADD:
@@ -159,7 +157,7 @@ def product_kernel(
 @triton.jit(do_not_specialize=["rows"])
 def gated_kernel(
     X, NORM_WEIGHT, GATE, UP, OUT, rows, columns, x_row, out_row, eps,
-    K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, OVERLAP: tl.constexpr,
+    K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr,
     GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = silu(norm(X) GATE^T) norm(X) UP^T."""
@@ -168,7 +166,6 @@ def gated_kernel(
     gate_w, gate_v = _weights(GATE, n, columns, K, A, C)
     up_w, up_v = _weights(UP, n, columns, K, A, C)
     weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
-    after_the_kernel_before(OVERLAP)
     x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, ROW_NORM, K, GPU)
     gate = _product(x, y, gate_w, gate_v, A, C, BN, S, GPU)
     up = _product(x, y, up_w, up_v, A, C, BN, S, GPU)
@@ -180,7 +177,7 @@ def gated_kernel(
 def rotary_product_kernel(
     X, NORM_WEIGHT, WQ, WK, WV, COS, SIN, POSITION, Q, KEYS, VALUES, rows, shift, heads, groups, length, x_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
-    OVERLAP: tl.constexpr, GPU: tl.constexpr,
+    GPU: tl.constexpr,
 ):  # fmt: skip
     """Queries of norm(X) to Q (rows, heads P), keys and values to their places in the caches (groups, length, P);
     queries and keys rotated. A program takes BN columns of a head's low half, and those of its high half."""
@@ -203,7 +200,6 @@ def rotary_product_kernel(
     low_w, low_v = _weights(W, n, (local + 1) * P, K, A, C)
     high_w, high_v = _weights(W, n + HALF, (local + 1) * P, K, A, C)
     weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
-    after_the_kernel_before(OVERLAP)
     at = tl.load(POSITION).to(tl.int32) + shift + m
     table = at[:, None] * P + column[None, :]
     cos, sin = tl.load(COS + table, mask=here, other=0.0), tl.load(SIN + table, mask=here, other=0.0)
@@ -227,7 +223,7 @@ def rotary_product_kernel(
 def head_kernel(
     X, NORM_WEIGHT, W, HIDDEN, LOGITS, BEST, PLACE, rows, columns, x_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, GREEDY: tl.constexpr,
-    OVERLAP: tl.constexpr, GPU: tl.constexpr,
+    GPU: tl.constexpr,
 ):  # fmt: skip
     """Of norm(X), which HIDDEN (rows, K) keeps: LOGITS (rows, columns) in float32; if GREEDY, each program's largest
     in BEST (programs, ROWS) and where it is in PLACE."""
@@ -235,7 +231,6 @@ def head_kernel(
     m = tl.arange(0, ROWS)
     w, v = _weights(W, n, columns, K, A, C)
     weight, more = _norm_weights(NORM_WEIGHT, K, A, C, ROW_NORM)
-    after_the_kernel_before(OVERLAP)
     x, y = _inputs(X, weight, more, rows, x_row, eps, K, A, C, ROW_NORM, K, GPU)
     if tl.program_id(0) == 0:
         k = tl.arange(0, A)
