@@ -1,7 +1,7 @@
 /** The steps of a job that make a recipe's data: the commands of docs/methods.md and docs/shipped-models.md. */
 import type { JobStep } from "../types";
 
-export type DataName = "none" | "tiny" | "tiny-pairs" | "stories" | "stories-pairs" | "smollm2" | "smollm2-low" | "smollm2-pairs";
+export type DataName = "none" | "tiny" | "tiny-pairs" | "stories" | "stories-pairs" | "smollm2" | "smollm2-low" | "smollm2-own" | "smollm2-pairs";
 
 const tiny = "{root}/training/tiny";
 const stories = "{root}/training/stories";
@@ -35,6 +35,9 @@ function sampled(name: string, title: string, rows: number, batch: number, seed:
 /** Answers as a draft meets them: greedy or nearly so, to questions as varied as ever. */
 const low = ["--text-share", "0.05", "--chat-temperature", "0", "0.3", "0.6", "--question-temperature", "0.8"];
 
+/** The hybrid's own, not the teacher's. */
+const student = ["--student", "attn50"];
+
 const smollm2Train = sampled("rows", "Sampling training text from SmolLM2", 24_576, 1024, 100, `${smollm2}/train`);
 
 export const dataSteps: Record<DataName, readonly JobStep[]> = {
@@ -61,6 +64,11 @@ export const dataSteps: Record<DataName, readonly JobStep[]> = {
     smollm2Train,
     sampled("low-rows", "Sampling answers at low temperatures", 4096, 1024, 801, `${smollm2}/low`, low),
     sampled("held-out-low-rows", "Sampling held-out answers at low temperatures", 64, 64, 998, `${smollm2}/low-evaluation`, low),
+  ],
+  "smollm2-own": [
+    sampled("own-rows", "Sampling attn50's answers at low temperatures", 18_432, 1024, 801, `${smollm2}/own`, [...low, ...student]),
+    sampled("own-text", "Sampling attn50's chats and text", 2048, 1024, 101, `${smollm2}/own-warm`, ["--text-share", "0.15", ...student]),
+    sampled("held-out-own-rows", "Sampling attn50's held-out answers", 64, 64, 998, `${smollm2}/own-evaluation`, [...low.with(1, "0"), ...student]),
   ],
   "smollm2-pairs": [
     answerPairs("pairs", "Sampling pairs of answers", 4800, 61, `${smollm2}/preferences.jsonl`),

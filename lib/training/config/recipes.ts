@@ -20,7 +20,7 @@ import smollm2Dpo from "@/trainer/recipes/smollm2-dpo.json";
 import smollm2Draft2Attention from "@/trainer/recipes/smollm2-draft2-attention.json";
 import smollm2Draft2Attn50 from "@/trainer/recipes/smollm2-draft2-attn50.json";
 import smollm2Draft2 from "@/trainer/recipes/smollm2-draft2.json";
-import smollm2Eagle1 from "@/trainer/recipes/smollm2-eagle1.json";
+import smollm2Eagle2 from "@/trainer/recipes/smollm2-eagle2.json";
 import storiesAlign from "@/trainer/recipes/stories-align.json";
 import storiesAlignedRandom from "@/trainer/recipes/stories-aligned-random.json";
 import storiesAligned from "@/trainer/recipes/stories-aligned.json";
@@ -30,7 +30,7 @@ import storiesDemo from "@/trainer/recipes/stories-demo.json";
 import storiesDpo from "@/trainer/recipes/stories-dpo.json";
 import storiesDraft2Attention from "@/trainer/recipes/stories-draft2-attention.json";
 import storiesDraft2 from "@/trainer/recipes/stories-draft2.json";
-import storiesEagle1 from "@/trainer/recipes/stories-eagle1.json";
+import storiesEagle2 from "@/trainer/recipes/stories-eagle2.json";
 import storiesTeacher from "@/trainer/recipes/stories-teacher.json";
 import tinyDpo from "@/trainer/recipes/tiny-dpo.json";
 import tinyInterleaved from "@/trainer/recipes/tiny-interleaved.json";
@@ -61,7 +61,7 @@ export const recipes = {
   "smollm2-draft2": smollm2Draft2,
   "smollm2-draft2-attention": smollm2Draft2Attention,
   "smollm2-draft2-attn50": smollm2Draft2Attn50,
-  "smollm2-eagle1": smollm2Eagle1,
+  "smollm2-eagle2": smollm2Eagle2,
   "stories-align": storiesAlign,
   "stories-aligned": storiesAligned,
   "stories-aligned-random": storiesAlignedRandom,
@@ -71,7 +71,7 @@ export const recipes = {
   "stories-dpo": storiesDpo,
   "stories-draft2": storiesDraft2,
   "stories-draft2-attention": storiesDraft2Attention,
-  "stories-eagle1": storiesEagle1,
+  "stories-eagle2": storiesEagle2,
   "stories-teacher": storiesTeacher,
   "tiny-dpo": tinyDpo,
   "tiny-interleaved": tinyInterleaved,
