@@ -10,7 +10,7 @@ import { Notice } from "@/components/ui/Notice";
 import { formatPattern } from "@/lib/hybrid/pattern";
 import type { ListedFamily } from "@/lib/home/listing";
 import type { ProviderChoice } from "@/workers/protocol";
-import { type Choice, draftOf, draftOptions, readsFeatures, targetsOf } from "./choices";
+import { type Choice, draftOf, draftOptions, featureDraft, targetsOf } from "./choices";
 import { load, sameDraft, sameTarget, type Target, unload, useEngine } from "./engine";
 import { formatDraft } from "./link";
 import { change, chooseFamily } from "./settings";
@@ -35,6 +35,8 @@ export function ModelCard({ families, family, choice, provider }: { families: Li
   const variant = family.variants.find((candidate) => candidate.name === name);
   const layers = "pattern" in choice.target ? [...choice.target.pattern] : (variant?.layers ?? []);
   const ready = variant ? variant.ready : family.files.every(({ use, state }) => use === "other" || state === "present");
+  const onFeatures = featureDraft(choice.draft, family);
+  const titleOf = (named: string): string => family.variants.find((candidate) => candidate.name === named)?.title ?? named;
   const start = () => void load(wanted, choice.draft);
   const swaps = status === "ready" && sameTarget(target, wanted) && !current;
 
@@ -60,13 +62,13 @@ export function ModelCard({ families, family, choice, provider }: { families: Li
       </div>
       <div className="grid gap-1.5">
         <SelectField label="Draft" value={formatDraft(choice.draft)} options={withValue(draftOptions(family, name), choice.draft)} onChange={(value) => change({ draft: draftOf(value) })} />
-        {readsFeatures(choice.draft, family) && (
+        {onFeatures && (
           <p className="text-2xs text-ink-3">
             It reads the target&apos;s hidden states beside the text, which know more of what follows than a small model finds out alone, and goes on from its own (
             <a href="https://arxiv.org/abs/2401.15077" target="_blank" rel="noreferrer" className="underline underline-offset-2 hover:text-ink">
               Li et al., EAGLE
             </a>
-            ).
+            ).{onFeatures.target !== null && onFeatures.target !== name && ` It learned beside ${titleOf(onFeatures.target)}: beside another target fewer of its drafts stand.`}
           </p>
         )}
       </div>

@@ -19,13 +19,17 @@ export function defaultTarget(family: ListedFamily): string {
   return (hybrid ?? targets[0] ?? targetsOf(family)[0])?.name ?? "";
 }
 
-/** The draft that the page opens on, where a family ships it. */
+/** The draft for any target, where a family ships it. */
 const DEFAULT_DRAFT = "draft2";
 
-/** The family's own draft, if it ships one: the default, else the first; else the lookup, which needs no model. */
-export function defaultDraft(family: ListedFamily): DraftChoice {
+/**
+ * The draft that the page opens on for a target (null: a pattern from a link): one on features that learned this very target, which guesses best; else
+ * the default of the family's own, else the first, rather without features; else the lookup, which needs no model.
+ */
+export function defaultDraft(family: ListedFamily, target: string | null): DraftChoice {
   const drafts = usable(family.variants.filter(({ draft }) => draft), family);
-  const own = drafts.find(({ name }) => name === DEFAULT_DRAFT) ?? drafts[0];
+  const alone = drafts.filter(({ features }) => !features);
+  const own = drafts.find((draft) => draft.features && draft.target === target) ?? alone.find(({ name }) => name === DEFAULT_DRAFT) ?? alone[0] ?? drafts[0];
   return own ? { kind: "model", variant: own.name } : { kind: "lookup" };
 }
 
@@ -69,10 +73,11 @@ export function choiceOf({ target, pattern, draft }: Pick<Settings, "target" | "
   const draftName = draft && formatDraft(draft);
   const known = draft && (draft.kind !== "model" || family.variants.some(({ name }) => name === draft.variant));
   if (draft && !known) unknown.push(`There is no draft "${draftName}" of ${family.title}; another is used instead.`);
+  const chosen = given ? { pattern: given } : { variant: own?.name ?? fallback };
   return {
-    target: given ? { pattern: given } : { variant: own?.name ?? fallback },
+    target: chosen,
     title: given ? `${given.filter((layer) => layer === "attention").length} of ${given.length} attention` : (own?.title ?? fallback),
-    draft: draft && known ? draft : defaultDraft(family),
+    draft: draft && known ? draft : defaultDraft(family, chosen.variant ?? null),
     unknown,
   };
 }
@@ -83,9 +88,9 @@ export function draftTitle(draft: DraftChoice, family: ListedFamily): string {
   return draftOptions(family, "").find((option) => option.value === value)?.label ?? value;
 }
 
-/** Whether a draft reads its target's hidden states. */
-export function readsFeatures(draft: DraftChoice, { variants }: ListedFamily): boolean {
-  return draft.kind === "model" && variants.some(({ name, features }) => features && name === draft.variant);
+/** The variant of a draft that reads its target's hidden states; null for other drafts. */
+export function featureDraft(draft: DraftChoice, { variants }: ListedFamily): ListedVariant | null {
+  return (draft.kind === "model" && variants.find(({ name, features }) => features && name === draft.variant)) || null;
 }
 
 export const draftOf = (value: string): DraftChoice => parseDraft(value) ?? { kind: "lookup" };

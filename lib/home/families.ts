@@ -83,12 +83,20 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
         layers: [...variant.layers],
         draft: draftOf(variant.layers, manifest.mixer_sets) !== null,
         features: needsFeatures(variant, manifest.mixer_sets),
+        target: draftTarget(manifest, variant.layers),
         files: needed,
         ready: [...needed, ...tokenizer].every((file) => usable.has(file)),
       };
     }),
     problem: null,
   };
+}
+
+/** The variant that a draft learned, if it is one and tells. */
+function draftTarget({ mixer_sets: sets }: Manifest, layers: readonly string[]): string | null {
+  const draft = draftOf(layers, sets);
+  const target = draft && sets[draft.set]?.training?.target;
+  return typeof target === "string" ? target : null;
 }
 
 async function describeFile(manifest: Manifest, name: string, promised: { readonly bytes: number; readonly sha256: string }): Promise<ListedFile> {

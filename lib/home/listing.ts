@@ -23,6 +23,8 @@ const variantSchema = z.object({
   draft: z.boolean(),
   /** Of drafts: reads the hidden states of the model that it drafts for, and cannot run alone. */
   features: z.boolean(),
+  /** Of drafts: the variant whose tokens it learned, where its training says so. */
+  target: z.string().nullable(),
   /** Weight files that this variant reads. */
   files: z.array(z.string()),
   ready: z.boolean(),
