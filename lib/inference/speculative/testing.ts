@@ -40,19 +40,22 @@ export function diskBundle(...folders: string[]): DiskBundle {
     shards.set(file, bytes);
     return bytes;
   };
-  const manifest = parseManifest(JSON.parse(read("manifest.json")!.toString("utf8")));
+  const needed = (file: string): Buffer => {
+    const bytes = read(file);
+    if (!bytes) throw new Error(`${file} is in none of ${folders.join(", ")}.`);
+    return bytes;
+  };
+  const manifest = parseManifest(JSON.parse(needed("manifest.json").toString("utf8")));
   const stored = (config: HybridConfig, name: string): StoredTensor => {
     const entry = resolveTensor(manifest, config, name);
     const parts: Partial<Record<keyof TensorBytes, Uint8Array>> = {};
-    for (const { part, range } of tensorParts(entry)) parts[part] = Uint8Array.from(read(entry.file)!.subarray(...range));
+    for (const { part, range } of tensorParts(entry)) parts[part] = Uint8Array.from(needed(entry.file).subarray(...range));
     return { codec: entry.codec, shape: entry.shape, parts };
   };
   const tokenRanking = async (): Promise<Uint32Array | null> => {
     if (!manifest.token_ranking) return null;
     const { name } = fileOf(manifest, manifest.token_ranking.file);
-    const bytes = read(name);
-    if (!bytes) throw new Error(`${name} is not in the bundle.`);
-    return Promise.resolve(parseTokenRanking(bytes, manifest));
+    return Promise.resolve(parseTokenRanking(needed(name), manifest));
   };
   return { manifest, config: (variant) => hybridConfigOf(manifest, variant), stored, read, tokenRanking };
 }
