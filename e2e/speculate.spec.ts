@@ -70,7 +70,7 @@ test("without a draft in the address, the family's own decodes; every draft that
   await open(page, "tokens=40");
   const draft = page.getByLabel("Draft", { exact: true });
   await expect(page.getByLabel("Target", { exact: true })).toHaveValue("attn50");
-  await expect(draft).toHaveValue("eagle2"); // it learned this target
+  await expect(draft).toHaveValue("eagle2+lookup"); // it learned this target
   await expect(draft.getByRole("option", { name: "Draft: 2 attention layers", exact: true })).toHaveAttribute("value", "draft2-attention");
   await run(page);
   await expect(summary(page)).toContainText("token for token");
@@ -83,10 +83,10 @@ test("without a draft in the address, the family's own decodes; every draft that
   await expect(summary(page)).toContainText("token for token");
   await expect(page).toHaveURL(/draft=draft2%2Blookup/);
   await page.goto("/speculate?family=smollm2-135m-instruct&provider=wasm");
-  await expect(draft).toHaveValue("eagle2");
+  await expect(draft).toHaveValue("eagle2+lookup");
   await expect(page.getByText("It learned beside")).toHaveCount(0);
   await page.getByLabel("Target", { exact: true }).selectOption("attn25");
-  await expect(draft).toHaveValue("draft2");
+  await expect(draft).toHaveValue("draft2+lookup");
   await draft.selectOption("eagle2");
   await expect(page.getByText("It learned beside 50% attention: beside another target fewer of its drafts stand.")).toBeVisible();
   for (const name of ["draft2", "draft2-attention", "eagle2"]) await expect(draft.locator(`option[value="${name}"]`)).toHaveCount(1);

@@ -24,16 +24,16 @@ const unset = { target: null, pattern: null, draft: null };
 
 it("opens on the draft on features that learned the target, and on the family's own beside others", () => {
   const full = family(...targets, small("other"), small("draft2"), eagle);
-  expect(choiceOf(unset, full)).toMatchObject({ target: { variant: "attn50" }, draft: { kind: "model", variant: "eagle2" } });
-  expect(choiceOf({ ...unset, target: "attn25" }, full).draft).toEqual({ kind: "model", variant: "draft2" });
+  expect(choiceOf(unset, full)).toMatchObject({ target: { variant: "attn50" }, draft: { kind: "model", variant: "eagle2", lookup: true } });
+  expect(choiceOf({ ...unset, target: "attn25" }, full).draft).toEqual({ kind: "model", variant: "draft2", lookup: true });
   expect(choiceOf({ ...unset, pattern: ["attention", "mamba2:set"] }, full)).toMatchObject({ target: { pattern: ["attention", "mamba2:set"] }, draft: { variant: "draft2" } });
   expect(choiceOf({ ...unset, target: "attn25", draft: { kind: "model", variant: "eagle2" } }, full).draft).toEqual({ kind: "model", variant: "eagle2" });
 });
 
 it("takes what a family has: drafts whose files are here, drafts without features first, the lookup last", () => {
-  expect(defaultDraft(family(...targets, small("draft2"), { ...eagle, ready: false }), "attn50")).toEqual({ kind: "model", variant: "draft2" });
-  expect(defaultDraft(family(...targets, eagle, small("other")), "attn25")).toEqual({ kind: "model", variant: "other" });
-  expect(defaultDraft(family(...targets, { ...eagle, target: null }), "attn50")).toEqual({ kind: "model", variant: "eagle2" });
+  expect(defaultDraft(family(...targets, small("draft2"), { ...eagle, ready: false }), "attn50")).toEqual({ kind: "model", variant: "draft2", lookup: true });
+  expect(defaultDraft(family(...targets, eagle, small("other")), "attn25")).toEqual({ kind: "model", variant: "other", lookup: true });
+  expect(defaultDraft(family(...targets, { ...eagle, target: null }), "attn50")).toEqual({ kind: "model", variant: "eagle2", lookup: true });
   expect(defaultDraft(family(...targets), "attn50")).toEqual({ kind: "lookup" });
 });
 

@@ -24,13 +24,13 @@ const DEFAULT_DRAFT = "draft2";
 
 /**
  * The draft that the page opens on for a target (null: a pattern from a link): one on features that learned this very target, which guesses best; else
- * the default of the family's own, else the first, rather without features; else the lookup, which needs no model.
+ * the default of the family's own, else the first, rather without features. It copies where it can, which is free and more often right. Without any, the lookup, which needs no model.
  */
 export function defaultDraft(family: ListedFamily, target: string | null): DraftChoice {
   const drafts = usable(family.variants.filter(({ draft }) => draft), family);
   const alone = drafts.filter(({ features }) => !features);
   const own = drafts.find((draft) => draft.features && draft.target === target) ?? alone.find(({ name }) => name === DEFAULT_DRAFT) ?? alone[0] ?? drafts[0];
-  return own ? { kind: "model", variant: own.name } : { kind: "lookup" };
+  return own ? { kind: "model", variant: own.name, lookup: true } : { kind: "lookup" };
 }
 
 /** Drafts to choose from: small models first, then the lookup, the target's first layers, and whole hybrids. */

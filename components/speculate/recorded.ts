@@ -12,7 +12,8 @@ export function recorded(results: readonly ResultsFile[], metric: string): Recor
     // Entries of one kind of prompt are parts of the whole's.
     if (of.kind !== undefined || (k !== "adaptive" && !Number.isInteger(k))) return [];
     const provider = text(of.provider);
-    return [{ series: `${text(of.variant)}, ${text(of.draft)}${provider ? `, ${provider}` : ""}`, provider, family: text(of.family), k, value }];
+    const unfused = of.passes === "pytorch" ? ", passes not fused" : "";
+    return [{ series: `${text(of.variant)}, ${text(of.draft)}${provider ? `, ${provider}` : ""}${unfused}`, provider, family: text(of.family), k, value }];
   });
 }
 
