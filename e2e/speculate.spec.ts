@@ -84,12 +84,23 @@ test("without a draft in the address, the family's own decodes; every draft that
   await expect(page).toHaveURL(/draft=draft2%2Blookup/);
   await page.goto("/speculate?family=smollm2-135m-instruct&provider=wasm");
   await expect(draft).toHaveValue("eagle2+lookup");
+  for (const name of ["draft2", "draft2-attention", "eagle2"]) await expect(draft.locator(`option[value="${name}"]`)).toHaveCount(1);
+});
+
+test("the default draft follows the target; one on features says beside which it learned", async ({ page }) => {
+  await open(page, "tokens=24");
+  const [target, draft] = [page.getByLabel("Target", { exact: true }), page.getByLabel("Draft", { exact: true })];
+  await expect(page.getByRole("link", { name: "Li et al., EAGLE" })).toBeVisible();
   await expect(page.getByText("It learned beside")).toHaveCount(0);
-  await page.getByLabel("Target", { exact: true }).selectOption("attn25");
+  await target.selectOption("attn25");
   await expect(draft).toHaveValue("draft2+lookup");
   await draft.selectOption("eagle2");
   await expect(page.getByText("It learned beside 50% attention: beside another target fewer of its drafts stand.")).toBeVisible();
-  for (const name of ["draft2", "draft2-attention", "eagle2"]) await expect(draft.locator(`option[value="${name}"]`)).toHaveCount(1);
+  await page.getByRole("button", { name: "Load", exact: true }).click();
+  await expect(model(page)).toHaveAttribute("data-status", "ready", { timeout: 60_000 });
+  await run(page);
+  await expect(summary(page)).toContainText("token for token");
+  expect(await violations(page)).toEqual([]);
 });
 
 test("another draft is loaded beside the target; a lookup needs none; sampling works", async ({ page }) => {
