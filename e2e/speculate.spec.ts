@@ -71,6 +71,7 @@ test("without a draft in the address, the family's own decodes; every draft that
   const draft = page.getByLabel("Draft", { exact: true });
   await expect(page.getByLabel("Target", { exact: true })).toHaveValue("attn50");
   await expect(draft).toHaveValue("eagle2+lookup"); // it learned this target
+  await expect(page.getByLabel("Drafts a cycle, K")).toHaveValue("adaptive");
   await expect(draft.getByRole("option", { name: "Draft: 2 attention layers", exact: true })).toHaveAttribute("value", "draft2-attention");
   await run(page);
   await expect(summary(page)).toContainText("token for token");
@@ -171,6 +172,19 @@ test("the speed-up is measured over K, kept, and taken away", async ({ page }, i
   await expect(page.getByText("stopped before its end")).toBeVisible();
   await openTab(page, "Recorded");
   await expect(page.getByRole("region", { name: "Reported by others" })).toContainText("Mamba-2.8B: 1.50× at 60 % acceptance");
+});
+
+test("recorded runs are shown by where they ran", async ({ page }) => {
+  await page.goto("/speculate?family=smollm2-135m-instruct&provider=wasm&tab=recorded");
+  const figure = chart(page, /^Recorded runs of these models/);
+  const place = page.getByLabel("Recorded on", { exact: true });
+  await expect(place.getByRole("option")).toHaveText(["WebGPU", "WebAssembly", "GPU node (PyTorch, CUDA graphs)"]);
+  await expect(figure.getByRole("listitem").filter({ hasText: /^attn50, eagle2$/ })).toBeVisible();
+  await place.selectOption("WebAssembly");
+  await expect(page.getByText(/^Adaptive K\. .*attn50, eagle2\+lookup: [\d.]+×/)).toBeVisible();
+  await place.selectOption("GPU node (PyTorch, CUDA graphs)");
+  await expect(figure.getByRole("listitem").filter({ hasText: /^attn50, draft2, passes not fused$/ })).toBeVisible();
+  await expect(page.getByText(/^Adaptive K\./)).toHaveCount(0);
 });
 
 test("a link restores the view; what it names wrongly is told", async ({ page, context }) => {

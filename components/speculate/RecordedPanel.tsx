@@ -9,7 +9,7 @@ import { SelectField } from "@/components/ui/Field";
 import { formatNumber } from "@/components/ui/format";
 import { REPORTED_SPECULATION } from "@/lib/evaluation/reported-speculation";
 import type { ResultsFile } from "@/lib/home/results";
-import { kernelTimes, recorded } from "./recorded";
+import { kernelTimes, places, recorded } from "./recorded";
 
 const colours = ["var(--attention)", "var(--mamba)", "var(--good)", "var(--ink-2)"];
 const dashes = [undefined, "7 3", "2 3", "9 3 2 3"];
@@ -67,7 +67,13 @@ function Curves({ title, unit, description, name, axisLabel, series, empty, suff
 /** What was measured elsewhere and recorded, and what others reported. */
 export function RecordedPanel({ results, family, name }: { results: readonly ResultsFile[]; family: string; name: readonly string[] }) {
   const [metric, setMetric] = useState<"speedup" | "acceptance" | "tokens_per_cycle">("speedup");
-  const own = recorded(results, `speculative.${metric}`).filter((entry) => entry.family === family);
+  const [place, setPlace] = useState<string | null>(null);
+  const all = recorded(results, `speculative.${metric}`).filter((entry) => entry.family === family);
+  const found = Object.keys(places).filter((candidate) => all.some(({ provider }) => provider === candidate));
+  const shown = found.find((candidate) => candidate === place) ?? found[0];
+  const own = all.filter(({ provider }) => provider === shown);
+  const suffix = metric === "speedup" ? "×" : "";
+  const adaptive = own.filter(({ k }) => k === "adaptive").map(({ series, value }) => `${series}: ${formatNumber(value)}${suffix}`);
   const measured = seriesOf(own.flatMap(({ series, k, value }) => (k === "adaptive" ? [] : [{ label: series, x: k, y: value }])));
   const times = kernelTimes(results);
   const kernel = seriesOf(times.flatMap(({ width, k, microseconds, single }) => [{ label: width, x: k, y: single / microseconds }]));
@@ -77,15 +83,16 @@ export function RecordedPanel({ results, family, name }: { results: readonly Res
       <Curves
         title="Recorded runs of these models"
         unit={units[metric]}
-        description="From results/speculative.json, with the machine and the date in the list on the Models page. `pytorch-cuda` is the GPU node: a cycle is one CUDA graph."
+        description="From results/speculative.json, with the machine and the date in the list on the Models page."
         name={name}
         axisLabel="K"
         series={measured}
-        suffix={metric === "speedup" ? "×" : ""}
+        suffix={suffix}
         {...(metric === "speedup" ? { baseline: 1 } : {})}
         empty="Nothing is recorded for this family yet: npm run bench:speculative measures it in a browser, mambascope_trainer speculate on a GPU node."
         controls={
-          <div className="w-48">
+          <div className="flex flex-wrap gap-3 *:w-48">
+            {shown !== undefined && <SelectField label="Recorded on" value={shown} options={found.map((value) => ({ value, label: places[value] ?? value }))} onChange={setPlace} />}
             <SelectField
               label="Measure"
               value={metric}
@@ -99,6 +106,7 @@ export function RecordedPanel({ results, family, name }: { results: readonly Res
           </div>
         }
       />
+      {adaptive.length > 0 && <p className="tabular text-xs text-ink-2">Adaptive K. {adaptive.join("; ")}.</p>}
       <Curves
         title="The state update alone, on a GPU node"
         unit="times single steps, for 32 tokens"

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { resultsSchema } from "@/lib/home/results";
-import { kernelTimes, recorded } from "./recorded";
+import { kernelTimes, places, recorded } from "./recorded";
 
 const made = { command: "c", machine: "m", date: "2026-01-01", commit: "0" };
 const of = { family: "f", variant: "attn50", draft: "draft2", provider: "wasm" };
@@ -20,7 +20,13 @@ describe("recorded speculation", () => {
 
   it("is read by target, draft, place and K; parts by kind of prompt are left to the whole", () => {
     expect(recorded(results, "speculative.speedup").map(({ k, value }) => [k, value])).toEqual([[1, 1.2], ["adaptive", 1.1], [4, 0.9]]);
-    expect(recorded(results, "speculative.acceptance")).toEqual([{ series: "attn50, draft2, wasm", provider: "wasm", family: "f", k: 1, value: 0.4 }]);
+    expect(recorded(results, "speculative.acceptance")).toEqual([{ series: "attn50, draft2", provider: "wasm", family: "f", k: 1, value: 0.4 }]);
+  });
+
+  it("tells passes that are not fused from those that are", () => {
+    const both = [entry("decode", 300, "tok/s", { K: 3, passes: "pytorch" }), entry("decode", 1480, "tok/s", { K: 3, passes: "fused" })];
+    const file = [{ name: "speculative", results: resultsSchema.parse({ ...made, entries: both }) }];
+    expect(recorded(file, "speculative.decode").map(({ series, value }) => [series, value])).toEqual([["attn50, draft2, passes not fused", 300], ["attn50, draft2", 1480]]);
   });
 
   it("has the state update's times beside single steps'", () => {
@@ -29,6 +35,7 @@ describe("recorded speculation", () => {
 
   it("that ships is found", () => {
     const shipped = [{ name: "speculative", results: resultsSchema.parse(JSON.parse(readFileSync("results/speculative.json", "utf8"))) }];
-    expect(recorded(shipped, "speculative.speedup").filter(({ family, k }) => family === "smollm2-135m-instruct" && k === 1).length).toBeGreaterThan(0);
+    const own = recorded(shipped, "speculative.speedup").filter(({ family, k }) => family === "smollm2-135m-instruct" && k === 1);
+    expect(new Set(own.map(({ provider }) => provider))).toEqual(new Set(Object.keys(places)));
   });
 });

@@ -5,15 +5,17 @@ export type Recorded = { readonly series: string; readonly provider: string; rea
 
 const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
 
-/** Entries of a metric, by target, draft and where they ran. */
+/** Where runs are recorded, by the name in their entries, as the page calls it; the first is shown first. */
+export const places: Readonly<Record<string, string>> = { webgpu: "WebGPU", wasm: "WebAssembly", "pytorch-cuda": "GPU node (PyTorch, CUDA graphs)" };
+
+/** Entries of a metric, by target and draft, and where they ran. */
 export function recorded(results: readonly ResultsFile[], metric: string): Recorded[] {
   return entriesOf(results, metric).flatMap(({ of, value }) => {
     const k = of.K === "adaptive" ? of.K : Number(of.K);
     // Entries of one kind of prompt are parts of the whole's.
     if (of.kind !== undefined || (k !== "adaptive" && !Number.isInteger(k))) return [];
-    const provider = text(of.provider);
     const unfused = of.passes === "pytorch" ? ", passes not fused" : "";
-    return [{ series: `${text(of.variant)}, ${text(of.draft)}${provider ? `, ${provider}` : ""}${unfused}`, provider, family: text(of.family), k, value }];
+    return [{ series: `${text(of.variant)}, ${text(of.draft)}${unfused}`, provider: text(of.provider), family: text(of.family), k, value }];
   });
 }
 

@@ -38,7 +38,7 @@ export const useSettings = create<Settings>(() => ({
   target: null,
   pattern: null,
   draft: null,
-  k: 4,
+  k: "adaptive", // a fixed length that pays on a GPU does not on a processor
   temperature: 0,
   tokens: 96,
   provider: "auto",
