@@ -99,6 +99,9 @@ export function unload(): void {
 let running: AbortController | null = null;
 let controls: RunControls | null = null;
 let runs = 0;
+/** At full speed the page is drawn this seldom, in milliseconds: what draws it, and the models' threads, share the processor that is timed. */
+const DRAWN_EVERY = 200;
+let hurried = true;
 
 /** Ends the run or the sweep; what there is of it stays. */
 export function stop(): void {
@@ -122,6 +125,7 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
   const { signal } = controller;
   running = controller;
   const id = ++runs;
+  hurried = pace.mode === "run";
   const live = () => running === controller;
   const update = (change: Partial<Run>) => live() && set(({ run }) => (run?.id === id ? { run: { ...run, ...change } } : {}));
   set({
@@ -132,11 +136,14 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
   });
   try {
     if (baseline) {
-      const plain = await worker().plain(input, { sampling, maxTokens, signal, onToken: ({ index }) => update({ plainTokens: index }) });
+      const counted = seldom((tokens: readonly number[]) => update({ plainTokens: tokens.at(-1) ?? 0 }));
+      const plain = await worker().plain(input, { sampling, maxTokens, signal, onToken: ({ index }) => counted.add(index) });
+      counted.flush();
       update({ plain, phase: "speculative" });
     }
     if (!signal.aborted) {
-      const collected = collector((cycles) => update({ cycles }));
+      let cycles: readonly Cycle[] = [];
+      const collected = seldom((fresh: readonly Cycle[]) => update({ cycles: (cycles = [...cycles, ...fresh]) }));
       const pending = worker().run(input, {
         sampling,
         K,
@@ -167,20 +174,21 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
   }
 }
 
-/** Cycles come faster than a page is drawn: they are shown together, once a frame. */
-function collector(show: (cycles: readonly Cycle[]) => void): { add: (cycle: Cycle) => void; flush: () => void } {
-  let cycles: readonly Cycle[] = [];
-  let waiting: Cycle[] = [];
+/** Things come faster than the page is to be drawn: they are shown together. */
+function seldom<T>(show: (fresh: readonly T[]) => void): { add: (one: T) => void; flush: () => void } {
+  let waiting: T[] = [];
   const flush = () => {
     if (waiting.length === 0) return;
-    cycles = [...cycles, ...waiting];
+    const fresh = waiting;
     waiting = [];
-    show(cycles);
+    show(fresh);
   };
   return {
-    add: (cycle) => {
-      waiting.push(cycle);
-      if (waiting.length === 1) requestAnimationFrame(flush);
+    add: (one) => {
+      waiting.push(one);
+      if (waiting.length > 1) return;
+      if (hurried) setTimeout(flush, DRAWN_EVERY);
+      else requestAnimationFrame(flush);
     },
     flush,
   };
@@ -196,6 +204,7 @@ export function nextCycle(): void {
 /** Changes the pace of the run that goes on. */
 export function setPace(pace: Pace): void {
   if (get().busy !== "run") return;
+  hurried = pace.mode === "run";
   controls?.pace(pace);
   if (pace.mode !== "step") set({ paused: false });
 }
