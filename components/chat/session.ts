@@ -1,5 +1,6 @@
 /** The chat's state and what a visitor can do with it. */
 import { create } from "zustand";
+import { batch } from "@/components/ui/batch";
 import { addTurn, emptyConversation, messagesFor, rewriteTurn, setAnswer, type Answer, type Conversation, type Slot } from "./conversation";
 import { engineOf, errorData, type Selection } from "./engine";
 import { defaultSettings, toSampling, type Settings } from "./settings";
@@ -141,7 +142,7 @@ async function answer({ slot, selection, title, chat }: Column, family: string, 
   if (!ready) return show({ finish: "error", error: engine.store.getState().error });
 
   const { settings } = get();
-  const writer = batch((text: string) => show({ text: current.text + text }));
+  const writer = batch<string>((texts) => show({ text: current.text + texts.join("") }), () => 33); // thirty times a second at most
   // The model has the last word on its template: the listing may have been unable to read it.
   const begun = performance.now();
   let firstTokenMs = 0;
@@ -192,23 +193,4 @@ function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | nul
     signal.addEventListener("abort", () => setTimeout(() => resolve(null), 300), { once: true });
     work.then(resolve, reject);
   });
-}
-
-/** Gathers text so that the page draws at most thirty times a second. */
-function batch(show: (text: string) => void) {
-  let waiting = "";
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const flush = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (waiting) show(waiting);
-    waiting = "";
-  };
-  return {
-    add(text: string) {
-      waiting += text;
-      timer ??= setTimeout(flush, 33);
-    },
-    flush,
-  };
 }

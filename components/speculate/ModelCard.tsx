@@ -32,11 +32,11 @@ export function ModelCard({ families, family, choice, provider }: { families: Li
   const wanted = targetOf(family, choice, provider);
   const current = sameTarget(target, wanted) && draft !== null && sameDraft(draft, choice.draft);
   const name = "pattern" in choice.target ? PATTERN : choice.target.variant;
-  const variant = family.variants.find((candidate) => candidate.name === name);
+  const variantOf = (wantedName: string) => family.variants.find((candidate) => candidate.name === wantedName);
+  const variant = variantOf(name);
   const layers = "pattern" in choice.target ? [...choice.target.pattern] : (variant?.layers ?? []);
   const ready = variant ? variant.ready : family.files.every(({ use, state }) => use === "other" || state === "present");
   const onFeatures = featureDraft(choice.draft, family);
-  const titleOf = (named: string): string => family.variants.find((candidate) => candidate.name === named)?.title ?? named;
   const start = () => void load(wanted, choice.draft);
   const swaps = status === "ready" && sameTarget(target, wanted) && !current;
 
@@ -68,7 +68,7 @@ export function ModelCard({ families, family, choice, provider }: { families: Li
             <a href="https://arxiv.org/abs/2401.15077" target="_blank" rel="noreferrer" className="underline underline-offset-2 hover:text-ink">
               Li et al., EAGLE
             </a>
-            ).{onFeatures.target !== null && onFeatures.target !== name && ` It learned beside ${titleOf(onFeatures.target)}: beside another target fewer of its drafts stand.`}
+            ).{onFeatures.target !== null && onFeatures.target !== name && ` It learned beside ${variantOf(onFeatures.target)?.title ?? onFeatures.target}: beside another target fewer of its drafts stand.`}
           </p>
         )}
       </div>

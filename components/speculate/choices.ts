@@ -24,7 +24,8 @@ const DEFAULT_DRAFT = "draft2";
 
 /**
  * The draft that the page opens on for a target (null: a pattern from a link): one on features that learned this very target, which guesses best; else
- * the default of the family's own, else the first, rather without features. It copies where it can, which is free and more often right. Without any, the lookup, which needs no model.
+ * the default of the family's own, else the first, rather without features. It copies where it can, which is free and more often right. Without any,
+ * the lookup, which needs no model.
  */
 export function defaultDraft(family: ListedFamily, target: string | null): DraftChoice {
   const drafts = usable(family.variants.filter(({ draft }) => draft), family);

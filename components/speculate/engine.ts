@@ -1,6 +1,7 @@
 /** The speculative worker and what runs in it. Lives as long as the tab, across pages. */
 import { create } from "zustand";
 import { errorData } from "@/components/chat/engine";
+import { batch } from "@/components/ui/batch";
 import type { ErrorData, GenerateInput, Progress, ProviderChoice, SamplingInput } from "@/workers/protocol";
 import { createSpeculativeClient, type RunControls, type SpeculativeClient } from "@/workers/speculative-client";
 import type { Cycle, DraftChoice, Drafted, Pace, PlainResult, PlainToken, SpeculativeInfo, SpeculativeResult, SweepPoint } from "@/workers/speculative-protocol";
@@ -99,9 +100,9 @@ export function unload(): void {
 let running: AbortController | null = null;
 let controls: RunControls | null = null;
 let runs = 0;
-/** At full speed the page is drawn this seldom, in milliseconds: what draws it, and the models' threads, share the processor that is timed. */
-const DRAWN_EVERY = 200;
 let hurried = true;
+/** Milliseconds until the page is drawn again. At full speed seldom: what draws, and the models' threads, share the processor that is timed. */
+const drawnEvery = (): number => (hurried ? 200 : 16);
 
 /** Ends the run or the sweep; what there is of it stays. */
 export function stop(): void {
@@ -136,14 +137,13 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
   });
   try {
     if (baseline) {
-      const counted = seldom((tokens: readonly number[]) => update({ plainTokens: tokens.at(-1) ?? 0 }));
-      const plain = await worker().plain(input, { sampling, maxTokens, signal, onToken: ({ index }) => counted.add(index) });
-      counted.flush();
+      const counted = batch<number>((tokens) => update({ plainTokens: tokens.at(-1) ?? 0 }), drawnEvery);
+      const plain = await worker().plain(input, { sampling, maxTokens, signal, onToken: ({ index }) => counted.add(index) }).finally(counted.flush);
       update({ plain, phase: "speculative" });
     }
     if (!signal.aborted) {
       let cycles: readonly Cycle[] = [];
-      const collected = seldom((fresh: readonly Cycle[]) => update({ cycles: (cycles = [...cycles, ...fresh]) }));
+      const collected = batch<Cycle>((fresh) => update({ cycles: (cycles = [...cycles, ...fresh]) }), drawnEvery);
       const pending = worker().run(input, {
         sampling,
         K,
@@ -160,8 +160,7 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
         },
       });
       controls = pending.controls;
-      const result = await pending;
-      collected.flush();
+      const result = await pending.finally(collected.flush);
       update({ result });
     }
   } catch (error) {
@@ -172,26 +171,6 @@ export async function start({ input, sampling, K, maxTokens, pace, baseline }: R
     running = controls = null;
     set({ busy: null, paused: false });
   }
-}
-
-/** Things come faster than the page is to be drawn: they are shown together. */
-function seldom<T>(show: (fresh: readonly T[]) => void): { add: (one: T) => void; flush: () => void } {
-  let waiting: T[] = [];
-  const flush = () => {
-    if (waiting.length === 0) return;
-    const fresh = waiting;
-    waiting = [];
-    show(fresh);
-  };
-  return {
-    add: (one) => {
-      waiting.push(one);
-      if (waiting.length > 1) return;
-      if (hurried) setTimeout(flush, DRAWN_EVERY);
-      else requestAnimationFrame(flush);
-    },
-    flush,
-  };
 }
 
 /** The next cycle, in step mode. */

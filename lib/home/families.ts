@@ -76,27 +76,22 @@ async function describeManifest(manifest: Manifest): Promise<ListedFamily> {
     },
     files,
     variants: Object.entries(manifest.variants).map(([name, variant]) => {
+      const draft = draftOf(variant.layers, manifest.mixer_sets);
+      const target = draft && manifest.mixer_sets[draft.set]?.training?.target;
       const needed = filesOf(manifest, hybridConfigOf(manifest, name)).map((file) => file.name);
       return {
         name,
         title: variant.title,
         layers: [...variant.layers],
-        draft: draftOf(variant.layers, manifest.mixer_sets) !== null,
+        draft: draft !== null,
         features: needsFeatures(variant, manifest.mixer_sets),
-        target: draftTarget(manifest, variant.layers),
+        target: typeof target === "string" ? target : null,
         files: needed,
         ready: [...needed, ...tokenizer].every((file) => usable.has(file)),
       };
     }),
     problem: null,
   };
-}
-
-/** The variant that a draft learned, if it is one and tells. */
-function draftTarget({ mixer_sets: sets }: Manifest, layers: readonly string[]): string | null {
-  const draft = draftOf(layers, sets);
-  const target = draft && sets[draft.set]?.training?.target;
-  return typeof target === "string" ? target : null;
 }
 
 async function describeFile(manifest: Manifest, name: string, promised: { readonly bytes: number; readonly sha256: string }): Promise<ListedFile> {

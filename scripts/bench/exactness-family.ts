@@ -2,6 +2,7 @@
 import path from "node:path";
 import { type DiskBundle, diskBundle } from "@/lib/inference/speculative/testing";
 import { Tokenizer } from "@/lib/inference/tokenizer";
+import { DEFAULT_SHORTLIST } from "@/lib/inference/speculative/shortlist";
 import type { DraftChoice } from "@/lib/inference/speculative/types";
 import type { SamplingOptions } from "@/lib/inference/sampler";
 import type { Manifest } from "@/lib/weights/manifest";
@@ -9,6 +10,9 @@ import { homeFolder, root } from "../lib/paths.mjs";
 import { chatPrompts, storyPrompts } from "./prompts";
 
 export const GREEDY: SamplingOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+
+/** A draft that ships, among the tokens that the page lets it propose. */
+export const shippedDraft = (variant: string, lookup?: true): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST, ...(lookup && { lookup }) });
 
 export type Family = { readonly bundle: DiskBundle; readonly tokenizer: Tokenizer; readonly inputs: readonly (readonly number[])[] };
 

@@ -12,7 +12,7 @@ import { firstLayers } from "@/lib/inference/speculative/first-layers";
 import { LookupDrafter } from "@/lib/inference/speculative/lookup";
 import { ModelDrafter } from "@/lib/inference/speculative/model-drafter";
 import { type SpeculativeOptions, SpeculativeSession } from "@/lib/inference/speculative/session";
-import { DEFAULT_SHORTLIST, shortlistOf } from "@/lib/inference/speculative/shortlist";
+import { shortlistOf } from "@/lib/inference/speculative/shortlist";
 import { drain, summarise, type SweepRun } from "@/lib/inference/speculative/sweep";
 import { type DraftChoice, type Drafted, MAX_DRAFTED } from "@/lib/inference/speculative/types";
 import { WebGpuChain } from "@/lib/inference/webgpu-chain";
@@ -23,15 +23,14 @@ import type { GraphPlan } from "@/lib/onnx/plan";
 import { buildUnrolled } from "@/lib/onnx/unroll";
 import { hybridConfigOf } from "@/lib/weights/manifest";
 import { say } from "../lib/console.mjs";
-import { type Family, GREEDY, openFamily, presentDrafts } from "./exactness-family";
+import { type Family, GREEDY, openFamily, presentDrafts, shippedDraft } from "./exactness-family";
 import { Options } from "./options";
 import { Collected, deliver, origin } from "./results";
 
 const LENGTHS: readonly Drafted[] = [1, 2, 3, 4, 6, 8, "adaptive"];
-const small = (variant: string, lookup?: true): DraftChoice => ({ kind: "model", variant, shortlist: DEFAULT_SHORTLIST, ...(lookup && { lookup }) });
 const drafts: Readonly<Record<string, Readonly<Record<string, DraftChoice>>>> = {
-  stories: { eagle2: small("eagle2"), "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
-  "smollm2-135m-instruct": { draft2: small("draft2"), "draft2+lookup": small("draft2", true), eagle2: small("eagle2"), "eagle2+lookup": small("eagle2", true), "draft2-attention": small("draft2-attention"), lookup: { kind: "lookup" } },
+  stories: { eagle2: shippedDraft("eagle2"), "first 3 layers": { kind: "layers", count: 3, shortlist: 0 }, lookup: { kind: "lookup" } },
+  "smollm2-135m-instruct": { draft2: shippedDraft("draft2"), "draft2+lookup": shippedDraft("draft2", true), eagle2: shippedDraft("eagle2"), "eagle2+lookup": shippedDraft("eagle2", true), "draft2-attention": shippedDraft("draft2-attention"), lookup: { kind: "lookup" } },
 };
 
 const STEPS = ["unrolled", "stepwise"] as const;

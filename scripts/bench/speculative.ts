@@ -7,7 +7,7 @@
 import { say } from "../lib/console.mjs";
 import { DEFAULT_SHORTLIST } from "@/lib/inference/speculative/shortlist";
 import type { DraftChoice, Drafted, SpeculativeMemory, SweepPoint, SweepResult, SweepSummary } from "@/lib/inference/speculative/types";
-import { bundleOf, presentDrafts } from "./exactness-family";
+import { bundleOf, presentDrafts, shippedDraft } from "./exactness-family";
 import { openLab, type Browser, type Lab } from "./harness";
 import { Kept } from "./kept";
 import { chatPrompts, type KindedPrompt, storyPrompts } from "./prompts";
@@ -36,11 +36,11 @@ const targets: readonly Target[] = [
     chat: true,
     variants: RATIOS,
     drafts: {
-      draft2: { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST },
-      "draft2+lookup": { kind: "model", variant: "draft2", shortlist: DEFAULT_SHORTLIST, lookup: true },
-      eagle2: { kind: "model", variant: "eagle2", shortlist: DEFAULT_SHORTLIST },
-      "eagle2+lookup": { kind: "model", variant: "eagle2", shortlist: DEFAULT_SHORTLIST, lookup: true },
-      "draft2-attention": { kind: "model", variant: "draft2-attention", shortlist: DEFAULT_SHORTLIST },
+      draft2: shippedDraft("draft2"),
+      "draft2+lookup": shippedDraft("draft2", true),
+      eagle2: shippedDraft("eagle2"),
+      "eagle2+lookup": shippedDraft("eagle2", true),
+      "draft2-attention": shippedDraft("draft2-attention"),
       lookup: { kind: "lookup" },
       "first 8 layers": { kind: "layers", count: 8, shortlist: DEFAULT_SHORTLIST },
     },

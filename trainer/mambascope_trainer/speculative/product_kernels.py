@@ -135,8 +135,7 @@ def _product(x, y, w, v, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: 
 def product_kernel(
     X, NORM_WEIGHT, W, OUT, rows, columns, x_row, out_row, eps,
     K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, NORM: tl.constexpr,
-    GROUP: tl.constexpr, ADD: tl.constexpr,
-    GPU: tl.constexpr,
+    GROUP: tl.constexpr, ADD: tl.constexpr, GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = norm(X) W^T; with ADD onto what OUT holds, the residual stream."""
     n = tl.program_id(0) * BN + tl.arange(0, BN)
@@ -157,8 +156,7 @@ def product_kernel(
 @triton.jit(do_not_specialize=["rows"])
 def gated_kernel(
     X, NORM_WEIGHT, GATE, UP, OUT, rows, columns, x_row, out_row, eps,
-    K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr,
-    GPU: tl.constexpr,
+    K: tl.constexpr, A: tl.constexpr, C: tl.constexpr, BN: tl.constexpr, S: tl.constexpr, GPU: tl.constexpr,
 ):  # fmt: skip
     """OUT (rows, columns) = silu(norm(X) GATE^T) norm(X) UP^T."""
     n = tl.program_id(0) * BN + tl.arange(0, BN)
